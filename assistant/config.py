@@ -1,0 +1,226 @@
+"""The configuration: TOML files laid over configs/default.toml, checked key by key."""
+
+import difflib
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from pipeline.errors import ParleyError
+from pipeline.settings import Settings, TurnTaking
+
+CONFIGS = Path(__file__).resolve().parent.parent / "configs"
+
+
+class ConfigError(ParleyError):
+    """A configuration that can't be used; the message names the file, the key and the cure."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Server(_Section):
+    """Where and for whom the server listens."""
+
+    host: str
+    port: int = Field(ge=0, le=65535)
+    max_sessions: int = Field(ge=1)
+    max_message_bytes: int = Field(ge=65536)
+    send_timeout_s: float = Field(gt=0)
+    allowed_origins: tuple[str, ...]
+
+
+class Assistant(_Section):
+    """Who answers."""
+
+    instructions: str
+    max_output_tokens: int = Field(ge=1)
+    temperature: float = Field(ge=0, le=2)
+
+
+class Turn(_Section):
+    """When a turn starts and ends; the same names and meanings as pipeline.settings.TurnTaking."""
+
+    mode: Literal["semantic", "silence", "manual"]
+    vad_threshold: float = Field(gt=0, lt=1)
+    start_s: float = Field(gt=0)
+    prefix_s: float = Field(ge=0)
+    pause_s: float = Field(gt=0)
+    resume_s: float = Field(gt=0)
+    min_silence_s: float = Field(gt=0)
+    max_silence_s: float = Field(gt=0)
+    threshold: float = Field(gt=0, le=1)
+    barge_in_s: float = Field(gt=0)
+    reopen_s: float = Field(ge=0)
+    max_utterance_s: float = Field(gt=1)
+    stall_s: float = Field(gt=0)
+    speculate: bool
+
+
+class Vad(_Section):
+    """The voice detector."""
+
+    engine: Literal["silero"]
+    model: str
+
+
+class TurnDetector(_Section):
+    """The end-of-turn detector."""
+
+    engine: Literal["smart-turn", "none"]
+    model: str
+
+
+class Stt(_Section):
+    """The reference recogniser."""
+
+    engine: Literal["faster-whisper", "moonshine"]
+    model: str
+    language: str
+    threads: int = Field(ge=1)
+    short_window: bool
+
+
+class Live(_Section):
+    """The recogniser of partial transcripts."""
+
+    engine: Literal["moonshine", "none"]
+    model: str
+
+
+class Llm(_Section):
+    """The language model."""
+
+    engine: Literal["llama.cpp"]
+    model: str
+    threads: int = Field(ge=0)
+    context_tokens: int = Field(ge=512)
+    parallel: int = Field(ge=1)
+
+
+class Tts(_Section):
+    """The voice."""
+
+    engine: Literal["piper"]
+    model: str
+    threads: int = Field(ge=1)
+
+
+class Log(_Section):
+    """What is logged."""
+
+    level: Literal["debug", "info", "warning", "error"]
+
+
+class Config(_Section):
+    """All of it."""
+
+    server: Server
+    assistant: Assistant
+    turn: Turn
+    vad: Vad
+    turn_detector: TurnDetector
+    stt: Stt
+    live: Live
+    llm: Llm
+    tts: Tts
+    log: Log
+
+    def models(self) -> tuple[str, ...]:
+        """Name the models that this configuration needs, each once."""
+        wanted = [self.vad.model]
+        if self.turn_detector.engine != "none":
+            wanted.append(self.turn_detector.model)
+        wanted.append(self.stt.model)
+        if self.live.engine != "none":
+            wanted.append(self.live.model)
+        wanted += [self.llm.model, self.tts.model]
+        return tuple(dict.fromkeys(wanted))
+
+    def settings(self) -> Settings:
+        """Return the settings that a session begins with."""
+        return Settings(
+            instructions=self.assistant.instructions,
+            max_output_tokens=self.assistant.max_output_tokens,
+            temperature=self.assistant.temperature,
+            language=self.stt.language or None,
+            turn_taking=TurnTaking(**self.turn.model_dump()),
+        )
+
+
+def load(*, profile: str | None = None, file: Path | None = None, **server: str | int | None) -> Config:
+    """Read the defaults, then the profile, then the file, then `server` keys that are not None.
+
+    Raises ConfigError when a file is missing or not TOML, or a key or value is wrong.
+    """
+    layers = [CONFIGS / "default.toml"]
+    if profile is not None:
+        layers.append(_profile(profile))
+    if file is not None:
+        layers.append(file)
+    merged: dict[str, Any] = {}
+    origin: dict[tuple[str, ...], Path] = {}
+    for path in layers:
+        _lay_over(merged, _read(path), path, origin)
+    merged["server"] |= {key: value for key, value in server.items() if value is not None}
+    try:
+        return Config.model_validate(merged)
+    except ValidationError as error:
+        raise ConfigError(_explain(error, origin)) from None
+
+
+def profiles() -> list[str]:
+    """Name the profiles in configs/."""
+    return sorted(path.stem for path in CONFIGS.glob("*.toml") if path.stem not in {"default", "models"})
+
+
+def _profile(name: str) -> Path:
+    if name not in profiles():
+        raise ConfigError(f"There is no profile {name!r}. The profiles are: {', '.join(profiles())}.")
+    return CONFIGS / f"{name}.toml"
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"Cannot read {path}: {error.strerror}.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}.") from error
+
+
+def _lay_over(
+    below: dict[str, Any], above: dict[str, Any], path: Path, origin: dict[tuple[str, ...], Path], at: tuple[str, ...] = ()
+) -> None:
+    for key, value in above.items():
+        origin[(*at, key)] = path
+        if isinstance(value, dict) and isinstance(below.get(key), dict):
+            _lay_over(below[key], value, path, origin, (*at, key))
+        else:
+            below[key] = value
+
+
+def _explain(error: ValidationError, origin: dict[tuple[str, ...], Path]) -> str:
+    lines = []
+    for problem in error.errors():
+        at = tuple(str(step) for step in problem["loc"])
+        where = f"{origin.get(at, 'command line')}: [{'.'.join(at[:-1])}] {at[-1]}"
+        if problem["type"] == "extra_forbidden":
+            near = difflib.get_close_matches(at[-1], _keys(at[:-1]), n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            lines.append(f"{where}: there is no such key.{hint}")
+        else:
+            lines.append(f"{where}: {problem['msg']} (it is {problem['input']!r}).")
+    return "\n".join(lines)
+
+
+def _keys(at: tuple[str, ...]) -> list[str]:
+    section: type[BaseModel] = Config
+    for step in at:
+        field = section.model_fields.get(step)
+        if field is None or not isinstance(field.annotation, type) or not issubclass(field.annotation, BaseModel):
+            return []
+        section = field.annotation
+    return list(section.model_fields)

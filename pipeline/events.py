@@ -1,0 +1,305 @@
+"""What goes into a session, and what comes out of it. Times named `_s` are seconds of audio since the session began."""
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from audio.types import Samples
+from pipeline.history import Item
+from pipeline.settings import Settings
+from pipeline.timings import Timings
+
+# --- In: what a client may ask for. `request_id` is the client's own, echoed when the request is refused. ---
+
+
+@dataclass(frozen=True, slots=True)
+class Audio:
+    """Sound from the microphone, at INPUT_RATE."""
+
+    samples: Samples
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """New settings; the whole of them."""
+
+    settings: Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """The user is done speaking: what was heard since the last commit is the utterance."""
+
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Clear:
+    """Forget what was heard since the last commit."""
+
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CreateItem:
+    """Put a message into the conversation: after `previous_item_id`, "root" for the front, None for the end."""
+
+    item: Item
+    previous_item_id: str | None = None
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RetrieveItem:
+    """Ask for a message of the conversation."""
+
+    item_id: str
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteItem:
+    """Take a message out of the conversation."""
+
+    item_id: str
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TruncateItem:
+    """The user heard an assistant's message only up to `audio_end_s` of its own sound."""
+
+    item_id: str
+    audio_end_s: float
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CreateResponse:
+    """Answer now. What is None is as in the session's settings."""
+
+    instructions: str | None = None
+    output: Literal["audio", "text"] | None = None
+    voice: str | None = None
+    max_output_tokens: int | None = None
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CancelResponse:
+    """Stop the answer that is under way; of this id, where one is given."""
+
+    response_id: str | None = None
+    request_id: str | None = None
+
+
+Request: TypeAlias = (
+    Audio
+    | Update
+    | Commit
+    | Clear
+    | CreateItem
+    | RetrieveItem
+    | DeleteItem
+    | TruncateItem
+    | CreateResponse
+    | CancelResponse
+)
+
+# --- Out: what happened. ---
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsUpdated:
+    """The settings are in force."""
+
+    settings: Settings
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechStarted:
+    """The user began to speak; if they go on to say words, `item_id` will be theirs."""
+
+    item_id: str
+    at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechStopped:
+    """The user is done speaking."""
+
+    item_id: str
+    at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class AudioCommitted:
+    """What was heard became the message `item_id` (its ItemAdded follows)."""
+
+    item_id: str
+    previous_item_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class AudioCleared:
+    """What was heard is forgotten: the client asked for it, or there were no words in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class IdleTimeout:
+    """Nobody has spoken for a while."""
+
+    at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class ItemAdded:
+    """A message stands in the conversation (a user's or the system's; an assistant's begins with ResponseStarted)."""
+
+    item: Item
+    previous_item_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ItemRetrieved:
+    """The message that was asked for."""
+
+    item: Item
+
+
+@dataclass(frozen=True, slots=True)
+class ItemDeleted:
+    """The message is gone."""
+
+    item_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ItemTruncated:
+    """The message ends at `audio_end_s` of its sound; its transcript holds what was heard until then."""
+
+    item_id: str
+    audio_end_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class TranscriptDelta:
+    """More words of the user's, which will not change; possibly before AudioCommitted."""
+
+    item_id: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class TranscriptCompleted:
+    """All the words of the user's message; what the deltas said is replaced by it."""
+
+    item_id: str
+    text: str
+    audio_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class TranscriptFailed:
+    """The user's words could not be found out."""
+
+    item_id: str
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseStarted:
+    """An answer begins: the assistant's message `item_id` comes after `previous_item_id`."""
+
+    response_id: str
+    item_id: str
+    previous_item_id: str | None
+    output: Literal["audio", "text"]
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseText:
+    """The next words of the answer: spoken ones of an audio response, written ones of a text response."""
+
+    response_id: str
+    item_id: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseAudio:
+    """The next sound of the answer, at OUTPUT_RATE, paced."""
+
+    response_id: str
+    item_id: str
+    samples: Samples
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What an answer took."""
+
+    input_tokens: int = 0
+    cached_tokens: int = 0
+    output_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseEnded:
+    """The answer is over; exactly one for each ResponseStarted, and nothing of that response after it.
+
+    An audio response that completes ends when its sound has been played, not when it has been sent: a client that
+    takes the end of the sending for the end of the sound can then still be interrupted. `item` holds the answer as it
+    stands in the history (what was heard), `text` as far as it was sent.
+    """
+
+    response_id: str
+    item: Item
+    text: str
+    status: Literal["completed", "cancelled", "failed", "incomplete"]
+    reason: Literal["turn_detected", "client_cancelled", "max_output_tokens"] | None = None
+    error_code: str | None = None
+    error_message: str | None = None
+    usage: Usage = Usage()
+
+
+@dataclass(frozen=True, slots=True)
+class TurnTimed:
+    """Where the time of a turn went."""
+
+    response_id: str
+    timings: Timings
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A request could not be carried out, or a part of the session failed; the session goes on."""
+
+    code: str
+    message: str
+    param: str | None = None
+    request_id: str | None = None
+    fault: Literal["client", "server"] = "client"
+
+
+Event: TypeAlias = (
+    SettingsUpdated
+    | SpeechStarted
+    | SpeechStopped
+    | AudioCommitted
+    | AudioCleared
+    | IdleTimeout
+    | ItemAdded
+    | ItemRetrieved
+    | ItemDeleted
+    | ItemTruncated
+    | TranscriptDelta
+    | TranscriptCompleted
+    | TranscriptFailed
+    | ResponseStarted
+    | ResponseText
+    | ResponseAudio
+    | ResponseEnded
+    | TurnTimed
+    | Rejected
+)

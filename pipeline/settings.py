@@ -1,0 +1,62 @@
+"""How one session behaves: defaults from the configuration, changed by the client as it goes."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class TurnTaking:
+    """When a turn starts, ends and is interrupted. Durations named `_s` are seconds."""
+
+    mode: Literal["semantic", "silence", "manual"] = "semantic"
+    """semantic: sound and silence decide together; silence: only its length; manual: the client says when."""
+    vad_threshold: float = 0.5
+    """A window at or above this probability is voice; below it by 0.15, silence; between, what the last one was."""
+    start_s: float = 0.096
+    """Voice that makes an utterance."""
+    prefix_s: float = 0.3
+    """Sound kept from before the first voiced window, so that no first word is clipped."""
+    pause_s: float = 0.096
+    """Silence that may be the end: the turn detector is asked and the speculative answer starts."""
+    resume_s: float = 0.064
+    """Voice after a pause that makes the utterance go on."""
+    min_silence_s: float = 0.224
+    """Silence that must pass even when the turn detector is sure."""
+    max_silence_s: float = 1.0
+    """Silence that ends an utterance whatever the turn detector says; in silence mode, the only rule."""
+    threshold: float = 0.5
+    """Turn detector score that counts as finished."""
+    barge_in_s: float = 0.192
+    """Voice that interrupts a reply."""
+    reopen_s: float = 0.6
+    """For so long after a commit, voice before the reply was heard means that the user goes on."""
+    max_utterance_s: float = 60.0
+    """An utterance is committed when it gets this long."""
+    stall_s: float = 2.0
+    """When the client stops sending in mid-utterance, it is committed after this long (wall clock)."""
+    idle_timeout_s: float | None = None
+    """After a reply, silence this long (wall clock) is reported to the client."""
+    speculate: bool = True
+    """Prepare the answer during a pause, before it is known that the user is done."""
+    create_response: bool = True
+    """Answer every committed utterance without being asked."""
+    interrupt_response: bool = True
+    """The user's voice stops the reply."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One session's settings."""
+
+    instructions: str = ""
+    output: Literal["audio", "text"] = "audio"
+    voice: str | None = None
+    speed: float = 1.0
+    language: str | None = None
+    """Of the user's speech, ISO 639-1; None lets the recogniser decide."""
+    transcription_prompt: str = ""
+    show_transcript: bool = True
+    """Send the client what the user said."""
+    max_output_tokens: int = 300
+    temperature: float = 0.7
+    turn_taking: TurnTaking = field(default_factory=TurnTaking)

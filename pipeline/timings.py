@@ -1,0 +1,18 @@
+"""Where the time of one turn went."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Moments of a turn, in seconds after the user's last voiced sample arrived; None is what did not happen.
+
+    A stage that speculation finished before the commit has a moment before `commit_s`.
+    """
+
+    commit_s: float
+    transcript_s: float | None = None
+    first_token_s: float | None = None
+    first_clause_s: float | None = None
+    first_audio_s: float | None = None
+    """The first sample was handed to the connection."""
