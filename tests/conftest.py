@@ -1,0 +1,41 @@
+"""What every room's tests share: the recordings, and the models on disk."""
+
+import json
+import wave
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from audio.types import INPUT_RATE, Samples
+
+SPEECH = Path(__file__).parent / "data" / "speech"
+
+
+def read_clip(name: str) -> Samples:
+    with wave.open(str(SPEECH / f"{name}.wav")) as file:
+        assert (file.getframerate(), file.getnchannels(), file.getsampwidth()) == (INPUT_RATE, 1, 2)
+        pcm = np.frombuffer(file.readframes(file.getnframes()), dtype="<i2")
+    return (pcm / np.float32(32768)).astype(np.float32)
+
+
+@pytest.fixture(scope="session")
+def clips() -> list[dict[str, Any]]:
+    """The recordings' rows: id, text, lang, kind, seconds, speech_start_s, speech_end_s ..."""
+    return [json.loads(line) for line in (SPEECH / "index.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture(scope="session")
+def clip() -> Callable[[str], Samples]:
+    """A recording's samples at 16 kHz, by its id."""
+    return read_clip
+
+
+@pytest.fixture(scope="session")
+def model_path() -> Callable[[str], Path]:
+    """The folder of a model, fetched into the user's cache when it isn't there yet."""
+    from assistant.models import Store  # noqa: PLC0415 - only the tests that use models need the store
+
+    return Store().pull
