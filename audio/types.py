@@ -1,5 +1,6 @@
-"""The shapes that sound has everywhere in Parley."""
+"""The shapes that sound, and what was said in it, have everywhere in Parley."""
 
+from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -13,3 +14,12 @@ INPUT_RATE: Final = 16_000
 
 OUTPUT_RATE: Final = 24_000
 """Samples a second of everything that is spoken: what the Realtime protocol sends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """What was said. An empty `text` means that no words were found."""
+
+    text: str
+    language: str | None = None
+    """ISO 639-1, where the engine knows it."""

@@ -11,7 +11,23 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
-from audio.types import Samples
+from audio.types import Samples, Transcript
+
+__all__ = [
+    "VAD_WINDOW",
+    "ChatMessage",
+    "Engines",
+    "Finish",
+    "Generated",
+    "LanguageModel",
+    "SpeechToText",
+    "TextDelta",
+    "TextToSpeech",
+    "Transcript",
+    "TurnDetector",
+    "VoiceDetector",
+    "VoiceStream",
+]
 
 VAD_WINDOW = 512
 """Samples in a voice detector's window: 32 ms."""
@@ -43,15 +59,6 @@ class TurnDetector(Protocol):
     async def score(self, audio: Samples) -> float:
         """Return the probability (0..1) that the speaker is done; only the last 8 s of `audio` count."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Transcript:
-    """What was said. An empty `text` means that no words were found."""
-
-    text: str
-    language: str | None = None
-    """ISO 639-1, where the engine knows it."""
 
 
 class SpeechToText(Protocol):
