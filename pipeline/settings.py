@@ -36,6 +36,10 @@ class TurnTaking:
     """When the client stops sending in mid-utterance, it is committed after this long (wall clock)."""
     idle_timeout_s: float | None = None
     """After a reply, silence this long (wall clock) is reported to the client."""
+    wake: bool = False
+    """Begin asleep: only a wake word or a button makes the session listen."""
+    follow_up_s: float = 8.0
+    """With `wake`, the session falls asleep after this long without voice (wall clock)."""
     speculate: bool = True
     """Prepare the answer during a pause, before it is known that the user is done."""
     create_response: bool = True
@@ -59,4 +63,6 @@ class Settings:
     """Send the client what the user said."""
     max_output_tokens: int = 300
     temperature: float = 0.7
+    max_history_chars: int = 6000
+    """Older messages leave the prompt when it gets longer."""
     turn_taking: TurnTaking = field(default_factory=TurnTaking)

@@ -1,0 +1,57 @@
+"""What waits for a session's attention: one line for sound, requests and the work of its own turns."""
+
+import asyncio
+from collections import deque
+from typing import Generic, TypeVar
+
+from audio.types import INPUT_RATE
+from pipeline.events import Audio
+
+T = TypeVar("T")
+
+
+class Inbox(Generic[T]):
+    """An ordered queue with two policies: sound drops its oldest when too much waits, everything else makes its
+    sender wait.
+    """
+
+    def __init__(self, *, max_audio_s: float = 30.0, max_others: int = 64) -> None:
+        self.dropped_s = 0.0
+        """Seconds of sound dropped so far."""
+        self._max_audio = int(max_audio_s * INPUT_RATE)
+        self._max_others = max_others
+        self._waiting: deque[Audio | T] = deque()
+        self._audio = 0  # samples that wait
+        self._changed = asyncio.Condition()
+
+    async def put(self, entry: Audio | T) -> None:
+        """Join the line."""
+        async with self._changed:
+            if isinstance(entry, Audio):
+                self._audio += len(entry.samples)
+                self._waiting.append(entry)
+                self._drop_oldest_audio()
+            else:
+                await self._changed.wait_for(lambda: self._others() < self._max_others)
+                self._waiting.append(entry)
+            self._changed.notify_all()
+
+    async def get(self) -> Audio | T:
+        """Take the first of the line, waiting for one."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: bool(self._waiting))
+            entry = self._waiting.popleft()
+            if isinstance(entry, Audio):
+                self._audio -= len(entry.samples)
+            self._changed.notify_all()
+            return entry
+
+    def _others(self) -> int:
+        return sum(not isinstance(entry, Audio) for entry in self._waiting)
+
+    def _drop_oldest_audio(self) -> None:
+        while self._audio > self._max_audio:
+            oldest = next(entry for entry in self._waiting if isinstance(entry, Audio))
+            self._waiting.remove(oldest)
+            self._audio -= len(oldest.samples)
+            self.dropped_s += len(oldest.samples) / INPUT_RATE
