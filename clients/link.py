@@ -1,0 +1,187 @@
+"""A client's end of a conversation: one websocket that speaks the OpenAI Realtime protocol.
+
+LinkError
+├── Unreachable   nothing answers at the address
+├── Refused       something answers, and doesn't let us in
+└── Lost          the connection ended in mid-conversation
+"""
+
+import base64
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final, Literal, TypeAlias
+from urllib.parse import urlsplit
+
+import numpy as np
+from websockets.asyncio.client import ClientConnection
+from websockets.asyncio.client import connect as open_websocket
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
+
+from audio.pcm import to_pcm16
+from audio.types import Samples
+
+URL: Final = "ws://127.0.0.1:8765/v1/realtime"
+"""Where `parley serve` listens unless it is told otherwise."""
+
+_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+_LARGEST_MESSAGE: Final = 16 * 1024 * 1024
+
+Message: TypeAlias = dict[str, Any]
+"""One event of the protocol, as JSON has it: always with a string `type`."""
+
+
+class LinkError(Exception):
+    """The server can't be talked to; the message names the cause and the cure."""
+
+
+class Unreachable(LinkError):  # noqa: N818 - reads as what happened
+    """Nothing answers at the address."""
+
+
+class Refused(LinkError):  # noqa: N818 - reads as what happened
+    """Something answers, and doesn't let us in."""
+
+
+class Lost(LinkError):  # noqa: N818 - reads as what happened
+    """The connection ended in mid-conversation."""
+
+
+class Link:
+    """An open conversation. Every method raises Lost once the server is gone."""
+
+    def __init__(self, websocket: ClientConnection, url: str) -> None:
+        self._websocket = websocket
+        self._url = url
+
+    async def send(self, message: Message) -> None:
+        """Send one client event; waits while the server doesn't read."""
+        try:
+            await self._websocket.send(json.dumps(message))
+        except ConnectionClosed as error:
+            raise _lost(self._url, error) from error
+
+    async def receive(self) -> Message:
+        """Return the next server event."""
+        try:
+            data = await self._websocket.recv()
+        except ConnectionClosed as error:
+            raise _lost(self._url, error) from error
+        try:
+            message = json.loads(data)
+        except ValueError as error:
+            raise Lost(
+                f"{self._url} sent something that is not JSON: it does not speak the Realtime protocol."
+            ) from error
+        if not isinstance(message, dict) or not isinstance(message.get("type"), str):
+            raise Lost(f"{self._url} sent JSON without a type: it does not speak the Realtime protocol.")
+        return message
+
+    async def __aiter__(self) -> AsyncIterator[Message]:
+        """Yield server events until the link is closed on our side."""
+        while True:
+            yield await self.receive()
+
+    async def append_audio(self, samples: Samples) -> None:
+        """Send sound from the microphone: mono, 24 kHz."""
+        await self.send({"type": "input_audio_buffer.append", "audio": encode(samples)})
+
+    async def commit(self) -> None:
+        """Say that the user is done speaking (where the server doesn't decide that)."""
+        await self.send({"type": "input_audio_buffer.commit"})
+
+    async def update(self, session: Message, *, event_id: str | None = None) -> None:
+        """Change the keys of the session's settings that are present in `session`."""
+        message: Message = {"type": "session.update", "session": {"type": "realtime"} | session}
+        await self.send(message if event_id is None else message | {"event_id": event_id})
+
+    async def say(self, text: str) -> None:
+        """Take a typed turn: add the words to the conversation and ask for an answer."""
+        content = [{"type": "input_text", "text": text}]
+        await self.send(
+            {"type": "conversation.item.create", "item": {"type": "message", "role": "user", "content": content}}
+        )
+        await self.send({"type": "response.create"})
+
+    async def cancel(self) -> None:
+        """Stop the answer that is under way."""
+        await self.send({"type": "response.cancel"})
+
+    async def truncate(self, item_id: str, heard_s: float, content_index: int = 0) -> None:
+        """Say that of this message of the assistant's only the first `heard_s` seconds were heard."""
+        await self.send(
+            {
+                "type": "conversation.item.truncate",
+                "item_id": item_id,
+                "content_index": content_index,
+                "audio_end_ms": max(0, round(heard_s * 1000)),
+            }
+        )
+
+
+@asynccontextmanager
+async def connect(url: str = URL, token: str | None = None) -> AsyncIterator[Link]:
+    """Open a conversation for the length of an `async with`. Raises Unreachable or Refused."""
+    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+    proxy: Literal[True] | None = None if _hostname(url) in _LOOPBACK else True
+    try:
+        websocket = await open_websocket(
+            url, additional_headers=headers, proxy=proxy, compression=None, max_size=_LARGEST_MESSAGE, close_timeout=2
+        )
+    except InvalidURI as error:
+        raise Unreachable(f"{url} is not a websocket address. Write it like {URL}.") from error
+    except InvalidStatus as error:
+        raise Refused(_refusal(url, error.response.status_code, token)) from error
+    except (OSError, TimeoutError) as error:
+        raise Unreachable(
+            f"No Parley server answers at {url}: start it with `make run` or `parley serve`, or name another address "
+            "with --url."
+        ) from error
+    except InvalidHandshake as error:
+        raise Refused(f"What answers at {url} is not a websocket server ({error}). Check the address.") from error
+    try:
+        yield Link(websocket, url)
+    finally:
+        await websocket.close()
+
+
+def encode(samples: Samples) -> str:
+    """Turn sound into the protocol's audio: base64 of little-endian 16-bit PCM."""
+    return base64.b64encode(to_pcm16(samples)).decode("ascii")
+
+
+def decode(audio: str) -> Samples:
+    """Turn the protocol's audio into sound. Raises Lost when it is damaged."""
+    try:
+        pcm = np.frombuffer(base64.b64decode(audio, validate=True), dtype="<i2")
+    except ValueError as error:
+        raise Lost("The server sent sound that is damaged (it is not base64 of 16-bit PCM).") from error
+    return pcm.astype(np.float32) / np.float32(32768)
+
+
+def _hostname(url: str) -> str | None:
+    try:
+        return urlsplit(url).hostname
+    except ValueError:
+        return None
+
+
+def _refusal(url: str, status: int, token: str | None) -> str:
+    match status:
+        case 401 | 403 if token is None:
+            return f"The server at {url} wants a token: set PARLEY_TOKEN to the one that it was started with."
+        case 401 | 403:
+            return f"The server at {url} refused the token: set PARLEY_TOKEN to the one that it was started with."
+        case 429 | 503:
+            return f"The server at {url} has as many conversations as it can hold. Try again in a moment."
+        case 404:
+            return f"There is no Realtime endpoint at {url} (HTTP 404). Parley's ends in /v1/realtime."
+        case _:
+            return f"The server at {url} answered HTTP {status} instead of opening a conversation. Look at its log."
+
+
+def _lost(url: str, error: ConnectionClosed) -> Lost:
+    if error.rcvd is None:
+        return Lost(f"The connection to {url} broke off. See whether the server still runs, and start again.")
+    reason = error.rcvd.reason or f"code {error.rcvd.code}"
+    return Lost(f"The server at {url} ended the conversation ({reason}). Start again.")
