@@ -1,0 +1,160 @@
+"""A Realtime server that plays a script: real sockets, no models."""
+
+import asyncio
+import base64
+import http
+import json
+import mimetypes
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import pytest
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.datastructures import Headers
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
+
+PAGE = Path(__file__).resolve().parents[2] / "clients" / "browser"
+CSP = (
+    "default-src 'self'; connect-src 'self' ws: wss:; object-src 'none'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'"
+)
+
+
+def tone(seconds: float, hertz: float = 440.0, level: float = 0.3) -> np.ndarray:
+    return (level * np.sin(2 * np.pi * hertz * np.arange(round(seconds * 24_000)) / 24_000)).astype(np.float32)
+
+
+def pcm(samples: np.ndarray) -> str:
+    return base64.b64encode((samples * 32767).astype("<i2").tobytes()).decode()
+
+
+@dataclass
+class Conversation:
+    """One client's connection, seen by the script."""
+
+    websocket: ServerConnection
+    received: list[dict[str, Any]] = field(default_factory=list)
+
+    async def send(self, kind: str, **fields: Any) -> None:
+        await self.websocket.send(json.dumps({"type": kind, "event_id": "event_1"} | fields))
+
+    async def receive(self, kind: str) -> dict[str, Any]:
+        """Take the client's events up to the first of this kind."""
+        async for data in self.websocket:
+            event = json.loads(data)
+            self.received.append(event)
+            if event["type"] == kind:
+                return event
+        raise AssertionError(f"The client left without {kind}.")
+
+    async def hear(self, seconds: float) -> None:
+        """Take so much sound."""
+        missing = seconds * 24_000
+        while missing > 0:
+            missing -= len(base64.b64decode((await self.receive("input_audio_buffer.append"))["audio"])) / 2
+
+    async def user_said(self, words: str, item: str = "user_1") -> None:
+        await self.send("input_audio_buffer.speech_stopped", item_id=item, audio_end_ms=500)
+        await self.send("input_audio_buffer.committed", item_id=item, previous_item_id=None)
+        await self.send(
+            "conversation.item.input_audio_transcription.completed", item_id=item, content_index=0, transcript=words
+        )
+
+    async def begin_answer(self, words: str, sound: np.ndarray | None, n: int = 1) -> None:
+        at = {"response_id": f"response_{n}", "item_id": f"assistant_{n}", "output_index": 0, "content_index": 0}
+        await self.send("response.created", response={"id": f"response_{n}", "status": "in_progress"})
+        for word in words.split():
+            await self.send("response.output_audio_transcript.delta", delta=word + " ", **at)
+        if sound is not None:
+            for piece in np.array_split(sound, max(1, sound.size // 2400)):
+                await self.send("response.output_audio.delta", delta=pcm(piece), **at)
+            await self.send("response.output_audio.done", **at)
+
+    async def end_answer(self, status: str = "completed", n: int = 1, **details: Any) -> None:
+        response = {"id": f"response_{n}", "status": status, "status_details": details or None, "output": []}
+        await self.send("response.done", response=response)
+
+    async def until_gone(self) -> None:
+        """Take everything that the client still sends."""
+        async for data in self.websocket:
+            self.received.append(json.loads(data))
+
+
+Script: TypeAlias = Callable[[Conversation], Awaitable[None]]
+
+
+@dataclass
+class Scripted:
+    """The server while it runs."""
+
+    port: int
+    conversations: list[Conversation]
+
+    @property
+    def url(self) -> str:
+        return f"ws://127.0.0.1:{self.port}/v1/realtime"
+
+
+@asynccontextmanager
+async def scripted(script: Script, *, token: str | None = None, port: int = 0) -> AsyncIterator[Scripted]:
+    conversations: list[Conversation] = []
+
+    async def converse(websocket: ServerConnection) -> None:
+        conversation = Conversation(websocket)
+        conversations.append(conversation)
+        await conversation.send("session.created", session={"type": "realtime", "id": "session_1"})
+        try:
+            await script(conversation)
+        except ConnectionClosed:
+            return
+
+    def answer(_: ServerConnection, request: Request) -> Response | None:
+        if request.path == "/v1/realtime":
+            offered = request.headers.get("Sec-WebSocket-Protocol", "")
+            given = {request.headers.get("Authorization", "").removeprefix("Bearer ")}
+            given |= {p.strip().removeprefix("openai-insecure-api-key.") for p in offered.split(",")}
+            return None if token is None or token in given else _plain(http.HTTPStatus.UNAUTHORIZED)
+        return _file(request.path)
+
+    choose = lambda _, offered: "realtime" if "realtime" in offered else None  # noqa: E731
+    async with serve(converse, "127.0.0.1", port, process_request=answer, select_subprotocol=choose) as server:
+        yield Scripted(server.sockets[0].getsockname()[1], conversations)
+
+
+def _plain(status: http.HTTPStatus) -> Response:
+    return Response(status, status.phrase, Headers({"Content-Length": "0", "Connection": "close"}), b"")
+
+
+def _file(path: str) -> Response:
+    file = PAGE / (path.split("?", maxsplit=1)[0].lstrip("/") or "index.html")
+    if not file.is_file():
+        return _plain(http.HTTPStatus.NOT_FOUND)
+    body = file.read_bytes()
+    kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
+    headers = {"Content-Type": kind, "Content-Length": str(len(body)), "Connection": "close"}
+    return Response(200, "OK", Headers(headers | {"Content-Security-Policy": CSP}), body)
+
+
+@pytest.fixture
+def serving() -> Callable[..., AbstractAsyncContextManager[Scripted]]:
+    """Start a scripted server: `async with serving(script) as server`, then use server.url."""
+    return scripted
+
+
+@pytest.fixture
+def unused_port() -> int:
+    """A port on which nothing listens."""
+
+    async def find() -> int:
+        server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
+        port: int = server.sockets[0].getsockname()[1]
+        server.close()
+        await server.wait_closed()
+        return port
+
+    return asyncio.run(find())
