@@ -7,7 +7,7 @@ running to its end: its late result goes nowhere. Engines raise whatever their l
 Sound that is heard is `Samples` at `INPUT_RATE`; sound that is spoken is `Samples` at `OUTPUT_RATE`.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
@@ -103,7 +103,7 @@ class LanguageModel(Protocol):
 
     def stream(
         self, messages: Sequence[ChatMessage], *, max_tokens: int, temperature: float
-    ) -> AsyncIterator[Generated]:
+    ) -> AsyncGenerator[Generated, None]:
         """Generate the next assistant message. Closing the iterator (or cancelling) stops the work soon."""
         ...
 
@@ -115,7 +115,7 @@ class LanguageModel(Protocol):
 class TextToSpeech(Protocol):
     """Speaks."""
 
-    def speak(self, text: str, *, voice: str | None = None, speed: float = 1.0) -> AsyncIterator[Samples]:
+    def speak(self, text: str, *, voice: str | None = None, speed: float = 1.0) -> AsyncGenerator[Samples, None]:
         """Speak one clause of plain text, in chunks at OUTPUT_RATE; `speed` is 0.25..1.5, 1 is normal.
 
         `voice` is a wish: an engine that has no voice of that name uses its default one.

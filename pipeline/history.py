@@ -1,9 +1,14 @@
 """What was said, and what of it was heard."""
 
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, Literal, TypeAlias
 
 from audio.types import Samples
+from pipeline.engines import ChatMessage
+from pipeline.errors import RequestError
+
+_CHARS_PER_S: Final = 15.0  # of unhurried English, where a clause's real length isn't known yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,11 +19,29 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
+class Clause:
+    """A piece of speech and how long it sounds; `seconds` is None until it has been made to its end."""
+
+    text: str
+    seconds: float | None = None
+
+    @property
+    def length_s(self) -> float:
+        """How long it sounds; a guess while that isn't known."""
+        return len(self.text) / _CHARS_PER_S if self.seconds is None else self.seconds
+
+
+@dataclass(frozen=True, slots=True)
 class Spoken:
-    """Spoken content. `transcript` is None until the words are known; `audio` (INPUT_RATE) is kept until then."""
+    """Spoken content.
+
+    `transcript` is None until the words are known; `audio` (INPUT_RATE) is a user's sound, kept until then; `clauses`
+    say which words of an assistant's speech sound when.
+    """
 
     transcript: str | None
     audio: Samples | None = None
+    clauses: tuple[Clause, ...] = ()
 
 
 Part: TypeAlias = Text | Spoken
@@ -32,3 +55,127 @@ class Item:
     role: Literal["user", "assistant", "system"]
     parts: tuple[Part, ...]
     status: Literal["in_progress", "completed", "incomplete"] = "completed"
+
+    @property
+    def text(self) -> str:
+        """All its words, as far as they are known."""
+        words = (part.text if isinstance(part, Text) else part.transcript or "" for part in self.parts)
+        return " ".join(word for word in words if word)
+
+
+def heard(clauses: Sequence[Clause], seconds: float) -> str:
+    """Return the words of `clauses` that sound within the first `seconds`; a word begun past its middle counts."""
+    words: list[str] = []
+    for clause in clauses:
+        if seconds >= clause.length_s:
+            words.append(clause.text)
+            seconds -= clause.length_s
+            continue
+        reached = len(clause.text) * seconds / clause.length_s
+        at = 0
+        for word in clause.text.split():
+            if at + len(word) / 2 > reached:
+                break
+            words.append(word)
+            at += len(word) + 1
+        break
+    return " ".join(words)
+
+
+class History:
+    """The messages of one conversation, in order."""
+
+    def __init__(self) -> None:
+        self._items: dict[str, Item] = {}
+
+    def __iter__(self) -> Iterator[Item]:
+        return iter(self._items.values())
+
+    def __contains__(self, item_id: str) -> bool:
+        return item_id in self._items
+
+    @property
+    def last_id(self) -> str | None:
+        """The newest message."""
+        return next(reversed(self._items), None)
+
+    def get(self, item_id: str) -> Item:
+        """Return a message. Raises RequestError when there is none of this id."""
+        try:
+            return self._items[item_id]
+        except KeyError:
+            raise RequestError(
+                "item_retrieve_invalid_item_id", f"There is no item {item_id!r} in this conversation.", "item_id"
+            ) from None
+
+    def add(self, item: Item, after: str | None = None) -> str | None:
+        """Insert `item` after another ("root": first; None: last) and return the id before it, None at the front.
+
+        Raises RequestError when `after` isn't there or the id is taken.
+        """
+        if item.id in self._items:
+            raise RequestError("item_id_taken", f"There is an item {item.id!r} already: choose another id.", "item.id")
+        if after is None or after == self.last_id:
+            before = self.last_id
+            self._items[item.id] = item
+            return before
+        if after != "root" and after not in self._items:
+            raise RequestError(
+                "invalid_value", f"There is no item {after!r} to put this one after.", "previous_item_id"
+            )
+        ids = list(self._items)
+        ids.insert(0 if after == "root" else ids.index(after) + 1, item.id)
+        self._items[item.id] = item
+        self._items = {item_id: self._items[item_id] for item_id in ids}
+        return None if after == "root" else after
+
+    def replace(self, item: Item) -> None:
+        """Put a new version of a message in its place; one that was deleted meanwhile stays deleted."""
+        if item.id in self._items:
+            self._items[item.id] = item
+
+    def delete(self, item_id: str) -> None:
+        """Take a message out. Raises RequestError when it isn't there."""
+        self.get(item_id)
+        del self._items[item_id]
+
+    def truncate(self, item_id: str, seconds: float) -> float:
+        """Keep of an assistant's speech what sounds within `seconds`, and return how long it was before.
+
+        Raises RequestError for anything else.
+        """
+        item = self.get(item_id)
+        spoken = [part for part in item.parts if isinstance(part, Spoken)]
+        if item.role != "assistant" or not spoken:
+            raise RequestError(
+                "invalid_value", f"Item {item_id!r} is not an assistant's speech, so it can't be truncated.", "item_id"
+            )
+        clauses = spoken[0].clauses
+        cut = replace(spoken[0], transcript=heard(clauses, seconds) if clauses else "")
+        self.replace(replace(item, parts=(cut,), status="incomplete"))
+        return sum(clause.length_s for clause in clauses)
+
+
+def prompt(
+    items: Iterable[Item], instructions: str, question: str | None = None, *, max_chars: int
+) -> list[ChatMessage]:
+    """Return what a language model needs to answer, ending with `question` where there is one.
+
+    Messages of the same role in a row become one. When all of it is longer than `max_chars`, the oldest leave in
+    blocks of half of that, and not one by one, so that the prompt's beginning stays the same for many turns.
+    """
+    spoken = [(item.role, item.text) for item in items if item.text]
+    if question:
+        spoken.append(("user", question))
+    block = max_chars // 2
+    excess = sum(len(text) for _, text in spoken) - max_chars
+    to_drop = -(-excess // block) * block
+    while to_drop > 0 and len(spoken) > 1:
+        to_drop -= len(spoken.pop(0)[1])
+    messages = [ChatMessage("system", instructions)] if instructions else []
+    for role, text in spoken:
+        if messages and messages[-1].role == role:
+            messages[-1] = ChatMessage(role, f"{messages[-1].content}\n{text}")
+        else:
+            messages.append(ChatMessage(role, text))
+    return messages

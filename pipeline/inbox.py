@@ -22,6 +22,7 @@ class Inbox(Generic[T]):
         self._max_others = max_others
         self._waiting: deque[Audio | T] = deque()
         self._audio = 0  # samples that wait
+        self._others = 0  # entries that wait and are not sound
         self._changed = asyncio.Condition()
 
     async def put(self, entry: Audio | T) -> None:
@@ -32,7 +33,8 @@ class Inbox(Generic[T]):
                 self._waiting.append(entry)
                 self._drop_oldest_audio()
             else:
-                await self._changed.wait_for(lambda: self._others() < self._max_others)
+                await self._changed.wait_for(lambda: self._others < self._max_others)
+                self._others += 1
                 self._waiting.append(entry)
             self._changed.notify_all()
 
@@ -43,15 +45,14 @@ class Inbox(Generic[T]):
             entry = self._waiting.popleft()
             if isinstance(entry, Audio):
                 self._audio -= len(entry.samples)
+            else:
+                self._others -= 1
             self._changed.notify_all()
             return entry
 
-    def _others(self) -> int:
-        return sum(not isinstance(entry, Audio) for entry in self._waiting)
-
     def _drop_oldest_audio(self) -> None:
         while self._audio > self._max_audio:
-            oldest = next(entry for entry in self._waiting if isinstance(entry, Audio))
-            self._waiting.remove(oldest)
+            at, oldest = next((at, entry) for at, entry in enumerate(self._waiting) if isinstance(entry, Audio))
+            del self._waiting[at]
             self._audio -= len(oldest.samples)
             self.dropped_s += len(oldest.samples) / INPUT_RATE

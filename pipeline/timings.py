@@ -10,7 +10,7 @@ class Timings:
     A stage that speculation finished before the commit has a moment before `commit_s`.
     """
 
-    commit_s: float
+    commit_s: float | None = None
     transcript_s: float | None = None
     first_token_s: float | None = None
     first_clause_s: float | None = None

@@ -158,7 +158,10 @@ class Interrupt:
 
 @dataclass(frozen=True, slots=True)
 class Reopen:
-    """The user goes on with the utterance that was just committed: its reply, still unheard, is void."""
+    """The user goes on with the utterance that was just committed: its reply, still unheard, is void.
+
+    The SpeechStarted that follows has the utterance's old start: its parts become one.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,7 +291,7 @@ class TurnTaker:
         first_voice_s = self._now_s - self._voice_s
         soon = _reached(self._settings.reopen_s, first_voice_s - self._commit_s)
         if not self._heard and soon:
-            return [Reopen(), self._start(now)] if _reached(self._voice_s, self._settings.start_s) else []
+            return self._reopen(now) if _reached(self._voice_s, self._settings.start_s) else []
         if not _reached(self._voice_s, self._settings.barge_in_s):
             return []
         return [Interrupt(), self._start(now)] if self._settings.interrupt_response else [self._start(now)]
@@ -331,6 +334,12 @@ class TurnTaker:
         self._start_s = max(first_voice_s - self._settings.prefix_s, self._commit_s, 0.0)
         self._expect_more(now)
         return SpeechStarted(self._start_s)
+
+    def _reopen(self, now: float) -> list[Action]:
+        start_s = self._start_s
+        self._start(now)
+        self._start_s = start_s
+        return [Reopen(), SpeechStarted(start_s)]
 
     def _expect_more(self, now: float) -> None:
         self.deadline = now + self._settings.stall_s

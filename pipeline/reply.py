@@ -1,0 +1,68 @@
+"""The reply that is under way: what of it was sent, heard, and when."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from audio.types import OUTPUT_RATE, Samples
+from pipeline.history import Clause, Item, Spoken, Text, heard
+from pipeline.playhead import Playhead
+from pipeline.timings import Timings
+
+
+@dataclass(slots=True)
+class Moments:
+    """When the stages of a turn produced their first results; seconds of the session's clock."""
+
+    voice_end: float
+    commit: float | None = None
+    transcript: float | None = None
+    token: float | None = None
+    clause: float | None = None
+    audio: float | None = None
+
+    def timings(self) -> Timings:
+        """Return them as seconds after the user's voice ended."""
+
+        def after(moment: float | None) -> float | None:
+            return None if moment is None else moment - self.voice_end
+
+        return Timings(
+            after(self.commit), after(self.transcript), after(self.token), after(self.clause), after(self.audio)
+        )
+
+
+class Reply:
+    """An assistant's message in the making."""
+
+    def __init__(self, response_id: str, item_id: str, output: Literal["audio", "text"]) -> None:
+        self.response_id = response_id
+        self.item_id = item_id
+        self.output: Literal["audio", "text"] = output
+        self.text = ""
+        """The words sent so far."""
+        self._clauses: list[str] = []
+        self._seconds: dict[int, float] = {}
+        self._playhead = Playhead()
+
+    def say(self, text: str) -> str:
+        """Count words that are sent now and return them as they continue the text."""
+        lead = " " if self.output == "audio" and self._clauses else ""
+        self._clauses.append(text)
+        self.text += lead + text
+        return lead + text
+
+    def measure(self, clause: int, seconds: float) -> None:
+        """Note how long clause number `clause` sounds; possibly before it is said."""
+        self._seconds[clause] = seconds
+
+    def send(self, samples: Samples, now: float) -> None:
+        """Count sound that is sent now."""
+        self._playhead.send(len(samples) / OUTPUT_RATE, now)
+
+    def item(self, status: Literal["in_progress", "completed", "incomplete"], now: float) -> Item:
+        """Return the message as it stands in the history: of a reply that was cut short, what was heard."""
+        if self.output == "text":
+            return Item(self.item_id, "assistant", (Text(self.text),), status)
+        clauses = tuple(Clause(text, self._seconds.get(number)) for number, text in enumerate(self._clauses))
+        transcript = self.text if status == "completed" else heard(clauses, self._playhead.played_s(now))
+        return Item(self.item_id, "assistant", (Spoken(transcript, clauses=clauses),), status)

@@ -1,0 +1,110 @@
+"""From a language model's text to what a voice can say: plain words, in clauses that stand alone."""
+
+import re
+import unicodedata
+from typing import Final
+
+_FENCE: Final = re.compile(r"```[^\n]*\n?")
+_LINK: Final = re.compile(r"!?\[([^\]]*)\]\([^)\s]*\)")
+_TAG: Final = re.compile(r"</?[A-Za-z][^<>]*>")
+_LINE_START: Final = re.compile(r"^[ \t]*(?:#{1,6}[ \t]+|>[ \t]?|[-*+•][ \t]+|\d{1,3}[.)][ \t]+)", re.MULTILINE)
+_RULE: Final = re.compile(r"^[ \t]*(?:[-*_][ \t]*){3,}$|^[ \t]*\|?[ \t]*:?-{3,}[-:| \t]*$", re.MULTILINE)
+_EMPHASIS: Final = re.compile(r"\*+|`+|~~|(?<!\w)_+(?=\S)|(?<=\S)_+(?!\w)")
+_SPACE: Final = re.compile(r"\s+")
+_SPACE_BEFORE_STOP: Final = re.compile(r"\s+([.,;:!?…])")
+
+
+def plain(text: str) -> str:
+    """Return the words of `text`: no Markdown, no tags, no emoji, single spaces."""
+    text = _FENCE.sub("", text)
+    text = _LINK.sub(r"\1", text)
+    text = _TAG.sub("", text)
+    text = _RULE.sub("", text)
+    text = _LINE_START.sub("", text)
+    text = _EMPHASIS.sub("", text)
+    text = text.replace("|", " ")
+    text = "".join(letter for letter in text if not _is_pictorial(letter))
+    return _SPACE_BEFORE_STOP.sub(r"\1", _SPACE.sub(" ", text)).strip()
+
+
+def _is_pictorial(letter: str) -> bool:
+    """Tell emoji and their parts: symbols, variation selectors, joiners, skin tones, key caps, flags, tags."""
+    code = ord(letter)
+    return (
+        (unicodedata.category(letter) == "So" and letter not in "°©®™")
+        or code in (0x200D, 0x20E3)
+        or 0xFE00 <= code <= 0xFE0F
+        or 0x1F3FB <= code <= 0x1F3FF
+        or 0xE0000 <= code <= 0xE007F
+    )
+
+
+_ABBREVIATIONS: Final = frozenset(
+    "mr mrs ms dr prof st sr jr vs etc no nr approx dept est fig inc ltd e.g i.e a.m p.m u.s u.k bzw z.b usw ca".split()
+)
+_SENTENCE_END: Final = re.compile(r"[.!?…]+[\"'”’)\]]*(?=\s)|[。！？]|\n+")
+_CLAUSE_END: Final = re.compile(r"[,;:](?=\s)|\s[–—-](?=\s)|[，；：、]")
+_WORD: Final = re.compile(r"\w+")
+
+
+class ClauseSplitter:
+    """Cuts a stream of text into pieces that can be spoken one by one.
+
+    The first piece may be a clause, since it is what the user waits for; the later ones are sentences, which sound
+    better. A sentence that runs on is cut at a clause, and in the end at a space.
+    """
+
+    def __init__(self, *, first_words: int = 3, first_chars: int = 60, max_chars: int = 240) -> None:
+        self._first_words = first_words
+        self._limit = first_chars
+        self._max_chars = max_chars
+        self._first = True
+        self._text = ""
+
+    def feed(self, text: str) -> list[str]:
+        """Take the next piece of text and return the clauses that it completed, as `plain` text."""
+        self._text += text
+        clauses = []
+        while (end := self._end()) is not None:
+            clauses += self._take(end)
+        return clauses
+
+    def flush(self) -> list[str]:
+        """Return what is left: the text is over."""
+        return self._take(len(self._text))
+
+    def _take(self, end: int) -> list[str]:
+        clause = plain(self._text[:end])
+        self._text = self._text[end:]
+        if not _WORD.search(clause):
+            return []
+        self._first = False
+        self._limit = self._max_chars
+        return [clause]
+
+    def _end(self) -> int | None:
+        for stop in _SENTENCE_END.finditer(self._text):
+            if stop.group() == "\n" * len(stop.group()) and not self._text[: stop.start()].strip():
+                continue
+            if not self._is_abbreviation(stop.start()):
+                return stop.end()
+        clause_ends = [stop.end() for stop in _CLAUSE_END.finditer(self._text)]
+        if self._first:
+            for end in clause_ends:
+                if len(_WORD.findall(self._text[:end])) >= self._first_words:
+                    return end
+        if len(self._text) <= self._limit:
+            return None
+        if clause_ends and clause_ends[-1] > self._limit // 2:
+            return clause_ends[-1]
+        space = self._text.rfind(" ", self._limit // 2, self._limit)
+        return space if space > 0 else None
+
+    def _is_abbreviation(self, dot: int) -> bool:
+        """Tell whether the stop at `dot` belongs to its word: "Dr.", an initial, a list's number."""
+        if self._text[dot] != ".":
+            return False
+        line = self._text[:dot].rsplit("\n", 1)[-1]
+        word = line.rsplit(None, 1)[-1] if line.strip() else ""
+        word = word.lstrip("(\"'“‘*_").lower()
+        return word in _ABBREVIATIONS or (len(word) == 1 and word.isalpha() and word != "i") or line.strip().isdigit()
