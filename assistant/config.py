@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 
 from pipeline.errors import ParleyError
 from pipeline.settings import Settings, TurnTaking
@@ -161,10 +162,11 @@ def load(*, profile: str | None = None, file: Path | None = None, **server: str 
     if file is not None:
         layers.append(file)
     merged: dict[str, Any] = {}
-    origin: dict[tuple[str, ...], Path] = {}
+    origin: dict[tuple[str, ...], str] = {}
     for path in layers:
-        _lay_over(merged, _read(path), path, origin)
-    merged["server"] |= {key: value for key, value in server.items() if value is not None}
+        _lay_over(merged, _read(path), str(path), origin)
+    given = {key: value for key, value in server.items() if value is not None}
+    _lay_over(merged, {"server": given} if given else {}, "command line", origin)
     try:
         return Config.model_validate(merged)
     except ValidationError as error:
@@ -192,28 +194,43 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _lay_over(
-    below: dict[str, Any], above: dict[str, Any], path: Path, origin: dict[tuple[str, ...], Path], at: tuple[str, ...] = ()
+    below: dict[str, Any],
+    above: dict[str, Any],
+    source: str,
+    origin: dict[tuple[str, ...], str],
+    at: tuple[str, ...] = (),
 ) -> None:
     for key, value in above.items():
-        origin[(*at, key)] = path
+        here = (*at, key)
         if isinstance(value, dict) and isinstance(below.get(key), dict):
-            _lay_over(below[key], value, path, origin, (*at, key))
+            _lay_over(below[key], value, source, origin, here)
+        elif isinstance(below.get(key), dict):
+            raise ConfigError(f"{source}: [{key}] should be a section with keys, and it is {value!r}.")
         else:
             below[key] = value
+            origin[here] = source
 
 
-def _explain(error: ValidationError, origin: dict[tuple[str, ...], Path]) -> str:
-    lines = []
-    for problem in error.errors():
-        at = tuple(str(step) for step in problem["loc"])
-        where = f"{origin.get(at, 'command line')}: [{'.'.join(at[:-1])}] {at[-1]}"
-        if problem["type"] == "extra_forbidden":
+def _explain(error: ValidationError, origin: dict[tuple[str, ...], str]) -> str:
+    return "\n".join(
+        _sentence(tuple(str(step) for step in problem["loc"]), problem, origin) for problem in error.errors()
+    )
+
+
+def _sentence(at: tuple[str, ...], problem: ErrorDetails, origin: dict[tuple[str, ...], str]) -> str:
+    # The problem may lie deeper than what a layer set (a list's item), or be of a section that one replaced whole.
+    source = next((origin[at[:depth]] for depth in range(len(at), 0, -1) if at[:depth] in origin), "configuration")
+    where = f"{source}: [{at[0]}]" + (f" {'.'.join(at[1:])}" if at[1:] else "")
+    match problem["type"]:
+        case "extra_forbidden":
             near = difflib.get_close_matches(at[-1], _keys(at[:-1]), n=1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
-            lines.append(f"{where}: there is no such key.{hint}")
-        else:
-            lines.append(f"{where}: {problem['msg']} (it is {problem['input']!r}).")
-    return "\n".join(lines)
+            return f"{where}: there is no such {'key' if at[1:] else 'section'}.{hint}"
+        case "missing":
+            return f"{where}: it is missing."
+        case _:
+            message = problem["msg"].removeprefix("Input ").rstrip(".")
+            return f"{where}: it {message}, and it is {problem['input']!r}."
 
 
 def _keys(at: tuple[str, ...]) -> list[str]:

@@ -184,7 +184,8 @@ class Store:
         if free < needed:
             raise ModelError(
                 f"The disk is too full for the model {name}: fetching it takes {catalogue.size(needed)}, and "
-                f"{self.root} has {catalogue.size(free)} left. Free some space, or set PARLEY_MODELS to a folder on another disk."
+                f"{self.root} has {catalogue.size(free)} left. "
+                "Free some space, or set PARLEY_MODELS to a folder on another disk."
             )
 
     def _disk_error(self, name: str, model: Model, error: OSError) -> ModelError:
