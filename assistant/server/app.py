@@ -1,0 +1,156 @@
+"""The server: one port for the page, the state of health and the websocket."""
+
+import asyncio
+import logging
+import mimetypes
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+from starlette.websockets import WebSocket
+
+from assistant.config import Config
+
+from assistant.models import Store
+from assistant.server.auth import Guard, token_of_environment
+from assistant.server.listener import Listener, bind, url_of
+from assistant.server.realtime import NewConversation, Seats, converse, refuse
+from pipeline.engines import Engines
+from pipeline.session import Session
+
+PAGE: Final = Path(__file__).resolve().parents[2] / "clients" / "browser"
+_HEADERS: Final = {
+    "Cache-Control": "no-cache",
+    "Content-Security-Policy": (
+        "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data:; object-src 'none'; base-uri 'none'; "
+        "form-action 'none'; frame-ancestors 'none'"
+    ),
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+# The system's own table may lack these, and browsers run no module and no worklet of another type.
+_TYPES: Final = {".js": "text/javascript", ".mjs": "text/javascript", ".webmanifest": "application/manifest+json"}
+
+
+class _Page(StaticFiles):
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        response.headers.update(_HEADERS)
+        return response
+
+
+class _House:
+    """What the routes share. `engines` is None until they are warm."""
+
+    def __init__(self, config: Config, engines: Engines | None, begin: NewConversation) -> None:
+        self._config = config
+        self._begin = begin
+        self._seats = Seats(config.server.max_sessions)
+        self._opened = time.monotonic()
+        self._warm_s = 0.0
+        self._engines = engines
+
+    def warm(self, engines: Engines | None) -> None:
+        """Let clients in, now that there are engines; None shuts the door again."""
+        self._engines = engines
+        self._warm_s = time.monotonic() - self._opened
+
+    async def realtime(self, websocket: WebSocket) -> None:
+        engines = self._engines
+        if engines is None:
+            await refuse(websocket, "not_ready", "The models are still being loaded. Try again in a few seconds.")
+            return
+        with self._seats.one() as seated:
+            if seated:
+                await converse(websocket, self._config, engines, self._begin)
+                return
+        message = f"All {self._seats.limit} conversations that this server may have are taken. Try again later."
+        await refuse(websocket, "too_many_sessions", message)
+
+    async def healthz(self, _: Request) -> Response:
+        return JSONResponse({"status": "alive"})
+
+    async def readyz(self, _: Request) -> Response:
+        if self._engines is None:
+            return JSONResponse({"status": "loading"}, 503)
+        return JSONResponse(
+            {
+                "status": "ready",
+                "models": list(self._config.models()),
+                "seconds": round(self._warm_s, 3),
+                "sessions": self._seats.taken,
+            }
+        )
+
+
+def build_app(
+    config: Config, engines: Engines | None = None, *, token: str | None = None, begin: NewConversation = Session
+) -> Starlette:
+    """Return the ASGI app. Without `engines` it answers 503 until `app.state.house.warm(engines)`.
+
+    `token` is what clients must show, where there is one; `begin` starts a conversation.
+    """
+    for suffix, kind in _TYPES.items():
+        mimetypes.add_type(kind, suffix)
+    house = _House(config, engines, begin)
+    app = Starlette(
+        routes=[
+            WebSocketRoute("/v1/realtime", house.realtime),
+            Route("/healthz", house.healthz),
+            Route("/readyz", house.readyz),
+            Mount("/", _Page(directory=PAGE, html=True, check_dir=False)),
+        ],
+        middleware=[Middleware(Guard, server=config.server, token=token)],
+    )
+    app.state.house = house
+    return app
+
+
+async def serve(config: Config, store: Store, on_ready: Callable[[str], None]) -> None:
+    """Serve until SIGINT or SIGTERM; `on_ready` is told the URL once conversations can begin.
+
+    Raises OSError when the port is taken and ParleyError when there is no token, before anything is loaded.
+    """
+    _log(config)
+    token = token_of_environment(config.server.host)
+    with bind(config.server) as bound:
+        app = build_app(config, token=token)
+        listener = Listener(app, config.server)
+        try:
+            async with asyncio.TaskGroup() as group:
+                warm = group.create_task(_warm(config, store, app, listener, lambda: on_ready(url_of(bound))))
+                await listener.serve([bound])
+                warm.cancel()
+        except* Exception as group_error:  # noqa: BLE001 - the same, out of its group
+            raise _only(group_error) from None
+
+
+async def _warm(config: Config, store: Store, app: Starlette, listener: Listener, ready: Callable[[], None]) -> None:
+    from assistant.factory import build
+    async with build(config, store) as engines:
+        await listener.listening.wait()
+        app.state.house.warm(engines)
+        ready()
+        await asyncio.Event().wait()  # the engines stay until the listener is done
+
+
+def _only(group: BaseExceptionGroup[Exception]) -> Exception:
+    first = group.exceptions[0]
+    return _only(first) if isinstance(first, BaseExceptionGroup) else first
+
+
+def _log(config: Config) -> None:
+    logging.basicConfig(
+        level=config.log.level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
+    )
+    # These write URLs and headers, and a header holds the key.
+    for name in ("uvicorn", "uvicorn.error", "websockets"):
+        logging.getLogger(name).setLevel(logging.WARNING)

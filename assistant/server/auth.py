@@ -1,0 +1,120 @@
+"""Who may come in: the host name that was asked for, the page that asks, and the token.
+
+The token comes from the environment (PARLEY_TOKEN). A server on a loopback address may do without; any other needs one.
+Browsers send no token of their own accord, so the checks of Host and Origin keep foreign web pages out of a server
+that has none: Origin says whose page it is, Host unmasks a foreign name that was made to point here (DNS rebinding).
+"""
+
+import hmac
+import ipaddress
+import os
+from collections.abc import Collection
+from typing import Final
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from assistant.config import Server
+from assistant.server.wire import error_message
+from pipeline.errors import ParleyError
+
+TOKEN_VARIABLE: Final = "PARLEY_TOKEN"
+_KEY_SUBPROTOCOL: Final = "openai-insecure-api-key."
+_OPEN: Final = frozenset({"/healthz", "/readyz"})
+_API: Final = "/v1/"
+
+
+def token_of_environment(host: str) -> str | None:
+    """Return the token that clients must have; None where none is needed.
+
+    Raises ParleyError when the server would listen on more than this machine without a token.
+    """
+    token = os.environ.get(TOKEN_VARIABLE, "").strip()
+    if token and not (token.isascii() and token.isprintable() and " " not in token):
+        raise ParleyError(f"{TOKEN_VARIABLE} may hold letters, digits and signs of ASCII only, and no spaces.")
+    if not token and not is_loopback(host):
+        raise ParleyError(
+            f"Listening on {host or 'every address'} lets other machines in, so it needs a token: set {TOKEN_VARIABLE} "
+            'in the environment (for example to the output of "openssl rand -hex 32"), or listen on 127.0.0.1.'
+        )
+    return token or None
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether `host` is a name or an address of this machine only."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower().rstrip(".") == "localhost" or host.lower().rstrip(".").endswith(".localhost")
+
+
+class Guard:
+    """ASGI middleware that answers 401 or 403, before any upgrade, to whom may not come in."""
+
+    def __init__(self, app: ASGIApp, server: Server, token: str | None) -> None:
+        self._app = app
+        self._token = None if token is None else token.encode()
+        self._origins = frozenset(origin.rstrip("/").lower() for origin in server.allowed_origins)
+        self._hosts = frozenset({server.host.lower()} | {urlsplit(origin).hostname or "" for origin in self._origins})
+        self._on_loopback = is_loopback(server.host)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or refuse it."""
+        if scope["type"] not in {"http", "websocket"}:
+            await self._app(scope, receive, send)
+            return
+        refusal = self._refusal(scope, Headers(scope=scope))
+        await (refusal or self._app)(scope, receive, send)
+
+    def _refusal(self, scope: Scope, headers: Headers) -> Response | None:
+        host = headers.get("host", "").lower()
+        if self._on_loopback and not self._is_here(host):
+            return _refuse(403, "invalid_host", "This server does not go by that name. Use its address, or localhost.")
+        origin = headers.get("origin")
+        if origin is not None and not self._is_welcome(origin.lower(), host):
+            return _refuse(
+                403, "invalid_origin", "Pages from there may not connect. Add the origin to [server] allowed_origins."
+            )
+        if self._token is None or not _is_guarded(scope):
+            return None
+        keys = [key.encode() for key in _keys(headers, scope.get("subprotocols", ()))]
+        if any([hmac.compare_digest(key, self._token) for key in keys]):  # noqa: C419 - all are compared, always
+            return None
+        problem = "That API key is wrong." if keys else "An API key is needed."
+        return _refuse(401, "invalid_api_key", f"{problem} Send the server's token as the API key (a Bearer token).")
+
+    def _is_here(self, host: str) -> bool:
+        try:
+            name = urlsplit(f"//{host}").hostname or ""
+        except ValueError:
+            return False
+        return is_loopback(name) or name in self._hosts
+
+    def _is_welcome(self, origin: str, host: str) -> bool:
+        try:
+            parts = urlsplit(origin)
+            name = parts.hostname or ""
+        except ValueError:
+            return False
+        if parts.scheme not in {"http", "https"}:
+            return origin in self._origins
+        return parts.netloc == host or is_loopback(name) or origin in self._origins
+
+
+def _is_guarded(scope: Scope) -> bool:
+    """Tell whether the token is asked for: everywhere but for the page's own files and the state of health."""
+    path: str = scope["path"]
+    return scope["type"] == "websocket" or (path not in _OPEN and path.startswith(_API))
+
+
+def _keys(headers: Headers, subprotocols: Collection[str]) -> list[str]:
+    kind, _, key = headers.get("authorization", "").partition(" ")
+    keys = [key.strip()] if kind.lower() == "bearer" else []
+    return keys + [name.removeprefix(_KEY_SUBPROTOCOL) for name in subprotocols if name.startswith(_KEY_SUBPROTOCOL)]
+
+
+def _refuse(status: int, code: str, message: str) -> Response:
+    body = {"error": error_message(code, message)["error"]}
+    return JSONResponse(body, status, {"WWW-Authenticate": "Bearer"} if status == 401 else None)

@@ -1,0 +1,116 @@
+"""Uvicorn, made to let go: of clients that don't read, and of all clients when the server stops."""
+
+import asyncio
+import contextlib
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn._types import ASGISendEvent
+from uvicorn.protocols.utils import ClientDisconnected
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+from assistant.config import Server as ServerConfig
+from pipeline.errors import ParleyError
+
+_CLOSE_S: Final = 1.0
+"""Seconds that a client has for its half of the closing handshake."""
+_GOING_AWAY: Final = 1001
+
+
+class _Socket(WebSocketsSansIOProtocol):
+    """Uvicorn's websocket: `send` waits for a client that reads slowly, and closing doesn't.
+
+    A transport that closes waits until everything is sent, which a client that doesn't read can put off for ever, and
+    hold on to the memory; so it is cut off soon after.
+    """
+
+    async def run_asgi(self) -> None:
+        self.close_timeout = _CLOSE_S
+        await super().run_asgi()
+        if not self.disconnected:
+            self.loop.call_later(2 * _CLOSE_S, self.transport.abort)
+
+    async def send(self, message: ASGISendEvent) -> None:
+        if message["type"] == "websocket.close":
+            self.writable.set()  # nothing follows a close, so it needn't wait for what was sent before it
+        elif message["type"] == "websocket.send" and self.close_sent:
+            raise ClientDisconnected
+        await super().send(message)
+
+    def shutdown(self) -> None:
+        if not self.handshake_complete or self.close_sent:
+            super().shutdown()
+            return
+        self.stop_keepalive()
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": _GOING_AWAY})
+        self.conn.send_close(_GOING_AWAY, "The server is shutting down.")
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_sent = True
+        if self.read_paused:
+            self.read_paused = False
+            self.transport.resume_reading()
+        self.close_timer = self.loop.call_later(_CLOSE_S, self.transport.abort)
+
+
+class Listener(uvicorn.Server):
+    """Serves an app on a socket until SIGINT, SIGTERM or `should_exit`; `listening` is set once it accepts."""
+
+    def __init__(self, app: ASGIApp, config: ServerConfig) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                ws=_Socket,
+                # Beyond this the websocket closes (1009); what lies between has an answer, and the session goes on.
+                ws_max_size=4 * config.max_message_bytes,
+                ws_per_message_deflate=False,
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=1,
+            )
+        )
+        self.listening = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to accept."""
+        await super().startup(sockets)
+        self.listening.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop on a signal, and not raise it again afterwards as uvicorn does: that would kill what closes later."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before: dict[signal.Signals, Callable[..., object] | int | None] = {
+            name: signal.signal(name, self.handle_exit) for name in (signal.SIGINT, signal.SIGTERM)
+        }
+        try:
+            yield
+        finally:
+            for name, handler in before.items():
+                signal.signal(name, handler)
+
+
+def bind(config: ServerConfig) -> socket.socket:
+    """Return a socket on the configured address. Raises OSError when the port is taken, ParleyError for no address."""
+    try:
+        found = socket.getaddrinfo(config.host or None, config.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except socket.gaierror as error:
+        raise ParleyError(f"There is no address {config.host!r} to listen on: {error.strerror}.") from error
+    family, _, _, _, address = found[0]
+    return socket.create_server(address[:2], family=family, backlog=128)
+
+
+def url_of(bound: socket.socket) -> str:
+    """Return the URL of a bound socket; of one on every address, the one for this machine."""
+    host, port = bound.getsockname()[:2]
+    if host in {"0.0.0.0", "::"}:
+        host = "127.0.0.1" if host == "0.0.0.0" else "::1"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

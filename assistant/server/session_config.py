@@ -1,0 +1,280 @@
+"""The session object of the wire: how a client's updates merge into it, and what it means for the conversation."""
+
+import copy
+import dataclasses
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias, cast
+
+from openai.types.realtime import RealtimeSessionCreateRequest
+
+from assistant.config import Config
+from assistant.server.sound import RATES, SoundFormat
+from assistant.server.wire import check, new_id, refuse_unknown
+from pipeline.errors import RequestError
+from pipeline.settings import Settings, TurnTaking
+
+Tree: TypeAlias = dict[str, Any]
+
+SESSION_S: Final = 24 * 3600
+"""Seconds that a session may last; the client is told in `expires_at`."""
+MOST_TOKENS: Final = 4096
+"""The protocol's upper limit of `max_output_tokens`, and what "inf" means."""
+
+_READ_ONLY: Final = frozenset({"id", "object", "expires_at", "type"})
+_MERGED: Final = frozenset({"audio", "input", "output", "turn_detection", "transcription"})
+_CLEARED: Final[Tree] = {
+    "instructions": "",
+    "turn_detection": None,
+    "transcription": None,
+    "noise_reduction": None,
+    "idle_timeout_ms": None,
+    "language": None,
+}
+"""What an explicit null means where it isn't "back to the default"."""
+_DETECTION: Final[Mapping[Any, Tree]] = {
+    "server_vad": {
+        "type": "server_vad",
+        "threshold": 0.5,
+        "prefix_padding_ms": 300,
+        "silence_duration_ms": 500,
+        "idle_timeout_ms": None,
+        "create_response": True,
+        "interrupt_response": True,
+    },
+    "semantic_vad": {
+        "type": "semantic_vad",
+        "eagerness": "auto",
+        "create_response": True,
+        "interrupt_response": True,
+    },
+}
+_RANGES: Final[tuple[tuple[str, float, float], ...]] = (
+    ("audio.output.speed", 0.25, 1.5),
+    ("audio.input.turn_detection.threshold", 0, 1),
+    ("audio.input.turn_detection.prefix_padding_ms", 0, 5_000),
+    ("audio.input.turn_detection.silence_duration_ms", 0, 60_000),
+    ("audio.input.turn_detection.idle_timeout_ms", 1_000, 3_600_000),
+    ("max_output_tokens", 1, MOST_TOKENS),
+)
+_LANGUAGE: Final = re.compile(r"([a-zA-Z]{2,3})(-[a-zA-Z0-9]+)*")
+
+
+@dataclass(frozen=True, slots=True)
+class SessionConfig:
+    """One session object; an update makes a new one."""
+
+    base: Settings
+    """What the session began with."""
+    defaults: Tree
+    session: Tree
+    timings: bool = False
+    """The client wants `parley.turn.timings` events (extension, asked for with `"parley": {"timings": true}`)."""
+
+    @classmethod
+    def fresh(cls, config: Config, model: str) -> "SessionConfig":
+        """Return a session as the configuration has it; `model` is the name that the client asked for."""
+        base = config.settings()
+        transcription: Tree = {"model": config.stt.model}
+        if base.language is not None:
+            transcription["language"] = base.language
+        session: Tree = {
+            "type": "realtime",
+            "object": "realtime.session",
+            "id": new_id("sess"),
+            "model": model,
+            "expires_at": int(time.time()) + SESSION_S,
+            "output_modalities": [base.output],
+            "instructions": base.instructions,
+            "tools": [],
+            "tool_choice": "auto",
+            "max_output_tokens": min(base.max_output_tokens, MOST_TOKENS),
+            "tracing": None,
+            "truncation": "auto",
+            "prompt": None,
+            "include": None,
+            "audio": {
+                "input": {
+                    "format": _format({}),
+                    "transcription": transcription,
+                    "noise_reduction": None,
+                    "turn_detection": _detection(base.turn_taking),
+                },
+                "output": {"format": _format({}), "voice": config.tts.model, "speed": base.speed},
+            },
+        }
+        return cls(base=base, defaults=session, session=session)
+
+    @property
+    def session_id(self) -> str:
+        """The session's id."""
+        return str(self.session["id"])
+
+    @property
+    def expires_at(self) -> int:
+        """When the session ends, in seconds since 1970."""
+        return int(self.session["expires_at"])
+
+    @property
+    def input_format(self) -> SoundFormat:
+        """The format of the client's sound."""
+        return cast(SoundFormat, self.session["audio"]["input"]["format"]["type"])
+
+    @property
+    def output_format(self) -> SoundFormat:
+        """The format of our speech."""
+        return cast(SoundFormat, self.session["audio"]["output"]["format"]["type"])
+
+    def wire(self) -> Tree:
+        """Return the object for `session.created` and `session.updated`."""
+        return self.session | ({"parley": {"timings": True}} if self.timings else {})
+
+    def updated(self, patch: Tree) -> "SessionConfig":
+        """Return the session with the patch's keys changed. Raises RequestError, and then nothing has changed."""
+        if patch.get("type", "realtime") != "realtime":
+            raise RequestError(
+                "unsupported_session", 'Only sessions of type "realtime" are supported yet.', "session.type"
+            )
+        timings = _timings(patch["parley"]) if "parley" in patch else self.timings
+        changes = {key: value for key, value in patch.items() if key not in _READ_ONLY | {"parley"}}
+        # Checked before the merge too: merging needs objects where objects belong, and a fault is then the patch's own.
+        for path in ("audio", "audio.input", "audio.output"):
+            value = _at(changes, path)
+            if value is not None and not isinstance(value, dict):
+                raise RequestError("invalid_value", f"session.{path} is an object.", f"session.{path}")
+        session = _merged(self.session, changes, self.defaults)
+        checked = {key: value for key, value in session.items() if key not in _READ_ONLY - {"type"}}
+        refuse_unknown(check(RealtimeSessionCreateRequest, checked, "session"), "session")
+        _check_values(session)
+        return dataclasses.replace(self, session=session, timings=timings)
+
+    def settings(self) -> Settings:
+        """Return what the session object means for the conversation."""
+        heard, spoken = self.session["audio"]["input"], self.session["audio"]["output"]
+        transcription: Tree | None = heard["transcription"]
+        language, words = self.base.language, ""
+        if transcription is not None:
+            language = _language(transcription.get("language")) or language
+            words = ", ".join(filter(None, (transcription.get("prompt"), *(transcription.get("keywords") or ()))))
+        voice = spoken["voice"]["id"] if isinstance(spoken["voice"], dict) else spoken["voice"]
+        tokens = self.session["max_output_tokens"]
+        return dataclasses.replace(
+            self.base,
+            instructions=self.session["instructions"],
+            output=self.session["output_modalities"][0],
+            voice=None if voice == self.defaults["audio"]["output"]["voice"] else voice,
+            speed=spoken["speed"],
+            language=language,
+            transcription_prompt=words,
+            show_transcript=transcription is not None,
+            max_output_tokens=MOST_TOKENS if tokens == "inf" else tokens,
+            turn_taking=_turn_taking(self.base.turn_taking, heard["turn_detection"]),
+        )
+
+
+def _merged(old: Tree, changes: Tree, defaults: Tree) -> Tree:
+    new = dict(old)
+    for key, value in changes.items():
+        if value is None:
+            new[key] = _CLEARED[key] if key in _CLEARED else copy.deepcopy(defaults.get(key))
+        elif key == "format" and isinstance(value, dict):
+            new[key] = _format(value)
+        elif key == "turn_detection" and isinstance(value, dict):
+            new[key] = _merged_detection(old[key], value)
+        elif key in _MERGED and isinstance(value, dict):
+            new[key] = _merged(old.get(key) or defaults.get(key) or {}, value, defaults.get(key) or {})
+        else:
+            new[key] = value
+    return new
+
+
+def _merged_detection(old: Tree | None, changes: Tree) -> Tree:
+    kind = changes.get("type", (old or {}).get("type"))
+    defaults = _DETECTION.get(kind, {}) if isinstance(kind, str) else {}
+    before = old if old is not None and old["type"] == kind else defaults
+    return _merged(before, changes, dict(defaults))
+
+
+def _format(given: Tree) -> Tree:
+    resolved = {"type": "audio/pcm"} | given
+    return resolved | {"rate": given.get("rate", 24_000)} if resolved["type"] == "audio/pcm" else resolved
+
+
+def _check_values(session: Tree) -> None:
+    """Raise RequestError for what has the right type and yet can't be."""
+    for path, low, high in _RANGES:
+        value = _at(session, path)
+        if isinstance(value, int | float) and not low <= value <= high:
+            raise _wrong(path, f"is {low:g} to {high:g}, not {value:g}")
+    if len(session["output_modalities"]) != 1:
+        raise _wrong("output_modalities", 'is ["audio"] (which brings a transcript with it) or ["text"], not both')
+    for path in ("audio.input.format", "audio.output.format"):
+        if _at(session, path)["type"] not in RATES:
+            raise _wrong(f"{path}.type", f"is one of {', '.join(RATES)}")
+    language = _at(session, "audio.input.transcription.language")
+    if language and not _LANGUAGE.fullmatch(language):
+        raise _wrong("audio.input.transcription.language", 'is an ISO 639-1 code, such as "en"')
+
+
+def _wrong(path: str, what: str) -> RequestError:
+    return RequestError("invalid_value", f"session.{path} {what}.", f"session.{path}")
+
+
+def _at(tree: Tree, path: str) -> Any:
+    value: Any = tree
+    for step in path.split("."):
+        value = value.get(step) if isinstance(value, dict) else None
+    return value
+
+
+def _language(given: str | None) -> str | None:
+    return given.split("-")[0].lower() if given else None
+
+
+def _timings(given: Any) -> bool:
+    extensions = {} if given is None else given
+    if not isinstance(extensions, dict) or not isinstance(extensions.get("timings", False), bool):
+        raise _wrong("parley", 'is an object such as {"timings": true}')
+    for key in extensions.keys() - {"timings"}:
+        raise RequestError(
+            "unknown_parameter", f"There is no extension {key!r}. Known: timings.", f"session.parley.{key}"
+        )
+    return bool(extensions.get("timings", False))
+
+
+def _detection(turn: TurnTaking) -> Tree | None:
+    """Return the `turn_detection` that says what the configuration says."""
+    answers = {"create_response": turn.create_response, "interrupt_response": turn.interrupt_response}
+    match turn.mode:
+        case "manual":
+            return None
+        case "semantic":
+            return _DETECTION["semantic_vad"] | answers
+        case "silence":
+            return _DETECTION["server_vad"] | {
+                "threshold": turn.vad_threshold,
+                "prefix_padding_ms": round(turn.prefix_s * 1000),
+                "silence_duration_ms": round(turn.max_silence_s * 1000),
+                **answers,
+            }
+
+
+def _turn_taking(base: TurnTaking, detection: Tree | None) -> TurnTaking:
+    if detection is None:
+        return dataclasses.replace(base, mode="manual")
+    answers = {key: detection[key] for key in ("create_response", "interrupt_response")}
+    if detection["type"] == "semantic_vad":
+        patience = {"low": 2.5, "high": 0.6}.get(detection["eagerness"], base.max_silence_s)
+        return dataclasses.replace(base, mode="semantic", max_silence_s=patience, **answers)
+    idle = detection["idle_timeout_ms"]
+    return dataclasses.replace(
+        base,
+        mode="silence",
+        vad_threshold=detection["threshold"],
+        prefix_s=detection["prefix_padding_ms"] / 1000,
+        max_silence_s=detection["silence_duration_ms"] / 1000,
+        idle_timeout_s=None if idle is None else idle / 1000,
+        **answers,
+    )
