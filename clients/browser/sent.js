@@ -1,0 +1,37 @@
+// @ts-check
+/** When each moment of the microphone's sound was sent: the server speaks of it in milliseconds of sound. */
+import { RATE } from "./pcm.js";
+
+const KEPT = 3000; // chunks of 20 ms: a minute
+
+export class Sent {
+  constructor() {
+    this.samples = 0;
+    /** @type {{ms: number, at: number}[]} */
+    this.moments = [];
+  }
+
+  /** A new connection counts from zero. */
+  reset() {
+    this.samples = 0;
+    this.moments = [];
+  }
+
+  /**
+   * @param {number} samples
+   * @param {number} at performance.now()
+   */
+  note(samples, at) {
+    this.samples += samples;
+    this.moments.push({ ms: (this.samples / RATE) * 1000, at });
+    if (this.moments.length > KEPT) this.moments.splice(0, KEPT / 10);
+  }
+
+  /**
+   * @param {number} ms of sound since the connection began
+   * @returns {number | null} performance.now() at which that moment's chunk was sent
+   */
+  when(ms) {
+    return this.moments.find((moment) => moment.ms >= ms - 0.5)?.at ?? null;
+  }
+}
