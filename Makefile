@@ -1,0 +1,75 @@
+# make setup   a virtual environment with everything that Parley needs
+# make run     setup, then the server; ARGS="--profile tiny" passes options on
+# make test    what must hold before a change goes in: format, lint, types, tests
+# make lint    the first three of these
+# make bench   measure speed and words on this machine; ARGS passes options on
+# make clean   remove what these made; the models stay in the user's cache
+
+PYTHON ?= python3
+VENV   := .venv
+ARGS   ?=
+BIN    := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+PORTAUDIO := $(BIN)/python -c 'import ctypes.util, sys; sys.exit(ctypes.util.find_library("portaudio") is None)'
+
+.PHONY: help setup run test lint bench clean developer system
+
+help:
+	@sed -n '/^#/!q; s/^# //p' Makefile
+
+setup: $(VENV)/.installed
+
+run: setup
+	@exec $(BIN)/parley serve $(ARGS)
+
+test: developer system lint
+	$(BIN)/parley models pull
+	$(BIN)/parley models pull smollm2-135m
+	$(BIN)/python -m pytest --cov --cov-fail-under=100 $(ARGS)
+
+lint: developer
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: developer
+	@exec $(BIN)/python -m tests.bench $(ARGS)
+
+clean:
+	rm -rf $(VENV) *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage bench-results
+	find assistant audio pipeline clients tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+developer: $(VENV)/.installed-developer
+
+$(VENV)/bin/python:
+	@command -v $(PYTHON) >/dev/null || { \
+	  echo "There is no $(PYTHON) on this machine: install Python 3.11 or later, or pass PYTHON=/path/to/python." >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Parley needs Python 3.11 or later, and $(PYTHON) is $$($(PYTHON) -V): pass PYTHON=python3.12 or the like." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "This Python lacks its venv module (Debian and Ubuntu: apt install python3-venv)." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(INSTALL) -e .
+	@touch $@
+
+$(VENV)/.installed-developer: $(VENV)/.installed
+	$(INSTALL) -e '.[dev]'
+	@touch $@
+
+# Chromium runs the page's tests, PortAudio is what sounddevice binds. They are installed where that needs no password.
+system: $(VENV)/.installed
+	@missing=""; \
+	command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null \
+	  || missing="$$missing chromium"; \
+	$(PORTAUDIO) || missing="$$missing libportaudio2"; \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	if ! command -v apt-get >/dev/null; then echo "Install these for all tests:$$missing"; exit 0; fi; \
+	if [ "$$(id -u)" = 0 ]; then as_root=""; \
+	elif sudo -n true 2>/dev/null; then as_root="sudo -n"; \
+	else echo "Install these for all tests: sudo apt install$$missing"; exit 0; fi; \
+	echo "Installing$$missing"; \
+	$$as_root apt-get update -qq \
+	  && $$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null \
+	  || echo "Could not install$$missing: the tests that need them will say so."
