@@ -1,0 +1,265 @@
+"""Frames in, typed events out; and whatever is wrong has one error that names it."""
+
+import base64
+import contextlib
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from assistant.config import load
+from assistant.server import sound
+from assistant.server.session_config import SessionConfig
+from assistant.server.sound import SoundIn, SoundOut
+from assistant.server.wire import FrameError, SessionUpdate, decode_base64, encode, parse
+from pipeline.errors import RequestError
+
+LIMIT = 2**20
+
+
+def refusal(frame):
+    with pytest.raises(FrameError) as caught:
+        parse(frame if isinstance(frame, str) else json.dumps(frame), max_bytes=LIMIT)
+    return caught.value
+
+
+def test_every_client_event_has_a_class():
+    frames = {
+        "input_audio_buffer.append": {"audio": "AAA="},
+        "input_audio_buffer.commit": {},
+        "input_audio_buffer.clear": {},
+        "conversation.item.create": {
+            "item": {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Hi"}]}
+        },
+        "conversation.item.retrieve": {"item_id": "a"},
+        "conversation.item.truncate": {"item_id": "a", "content_index": 0, "audio_end_ms": 5},
+        "conversation.item.delete": {"item_id": "a"},
+        "response.create": {},
+        "response.cancel": {},
+        "output_audio_buffer.clear": {},
+    }
+    for kind, fields in frames.items():
+        event = parse(json.dumps({"type": kind, "event_id": "e1", **fields}), max_bytes=LIMIT)
+        assert (event.type, event.event_id) == (kind, "e1")
+    assert parse('{"type": "session.update", "session": {"tracing": null}}', max_bytes=LIMIT) == SessionUpdate(
+        {"tracing": None}
+    )
+
+
+@pytest.mark.parametrize(
+    ("frame", "code", "param"),
+    [
+        ("", "invalid_json", None),
+        ('{"type": NaN}', "invalid_json", None),
+        ('{"type": "\\ud800"}', "invalid_json", None),
+        ("7", "invalid_event", None),
+        ({"type": "nonsense"}, "invalid_event", "type"),
+        ({"type": "session.update", "session": 5}, "invalid_value", "session"),
+        ({"type": "response.create", "response": 5}, "invalid_value", "response"),
+        ({"type": "response.create", "response": {"modalities": ["text"]}}, "unknown_parameter", "response.modalities"),
+        ({"type": "conversation.item.delete", "item_id": []}, "invalid_value", "item_id"),
+        ({"type": "conversation.item.create"}, "invalid_value", "item"),
+        ({"type": "conversation.item.create", "item": {"type": "function_call"}}, "unsupported_item", "item.type"),
+        ({"type": "conversation.item.create", "item": {"type": "message", "role": 1}}, "invalid_value", "item.role"),
+        (
+            {
+                "type": "conversation.item.create",
+                "item": {"type": "message", "role": "user", "content": [{"type": "input_text", "text": 3}]},
+            },
+            "invalid_value",
+            "item.content.0.text",
+        ),
+        (
+            {"type": "conversation.item.truncate", "item_id": "a", "content_index": 0, "audio_end_ms": "soon"},
+            "invalid_value",
+            "audio_end_ms",
+        ),
+        ({"type": "input_audio_buffer.append", "audio": "A" * LIMIT}, "message_too_large", None),
+        ({"type": "x" + "é" * (LIMIT // 2)}, "message_too_large", None),
+    ],
+)
+def test_what_is_wrong_is_named(frame, code, param):
+    error = refusal(json.dumps(frame, ensure_ascii=False) if isinstance(frame, dict) else frame)
+    assert (error.code, error.param) == (code, param)
+    assert error.message
+
+
+def test_an_unknown_event_is_named_and_the_known_ones_are_listed():
+    error = refusal({"type": "session.upgrade", "event_id": "e7"})
+    assert "session.upgrade" in error.message
+    assert "session.update." in error.message
+    assert error.event_id == "e7"
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(),
+        lambda inner: (
+            st.lists(inner, max_size=4)
+            | st.dictionaries(st.sampled_from(["type", "item", "content", "role", "text"]), inner)
+        ),
+        max_leaves=9,
+    )
+)
+def test_any_json_is_an_event_or_a_typed_error(value):
+    for kind in ("conversation.item.create", "response.create", "session.update"):
+        body = {**(value if isinstance(value, dict) else {"item": value, "response": value}), "type": kind}
+        with contextlib.suppress(FrameError):
+            parse(json.dumps(body), max_bytes=LIMIT)
+
+
+@pytest.mark.parametrize("text", ["A", "AAA", "AA==\n", "A A=", "****", "é"])
+def test_base64_is_strict(text):
+    with pytest.raises(RequestError, match="audio is not base64"):
+        decode_base64(text, "audio")
+
+
+def test_every_frame_out_has_a_fresh_id():
+    one, other = (json.loads(encode({"type": "input_audio_buffer.cleared"})) for _ in range(2))
+    assert one["event_id"] != other["event_id"]
+
+
+# --- The session object ---
+
+
+@pytest.fixture
+def session():
+    return SessionConfig.fresh(load(), "gpt-realtime")
+
+
+def at(tree, path):
+    for step in path.split("."):
+        tree = tree[step]
+    return tree
+
+
+def nested(path, value):
+    for step in reversed(path.split(".")):
+        value = {step: value}
+    return value
+
+
+def test_a_fresh_session_is_as_configured_and_complete(session):
+    shown = session.wire()
+    assert (shown["model"], shown["object"], shown["type"]) == ("gpt-realtime", "realtime.session", "realtime")
+    assert at(shown, "audio.input.format") == {"type": "audio/pcm", "rate": 24_000}
+    assert at(shown, "audio.input.turn_detection") == {
+        "type": "semantic_vad",
+        "eagerness": "auto",
+        "create_response": True,
+        "interrupt_response": True,
+    }
+    assert session.settings() == load().settings()
+
+
+def test_only_the_keys_that_are_present_change(session):
+    updated = session.updated({"audio": {"output": {"speed": 1.2}}, "instructions": "Be brief."})
+    assert updated.wire() == session.wire() | {
+        "instructions": "Be brief.",
+        "audio": session.wire()["audio"] | {"output": at(session.wire(), "audio.output") | {"speed": 1.2}},
+    }
+    assert (updated.settings().speed, updated.settings().instructions) == (1.2, "Be brief.")
+
+
+def test_an_update_that_holds_only_tracing_succeeds(session):
+    assert session.updated({"tracing": "auto"}).wire()["tracing"] == "auto"
+
+
+def test_null_clears(session):
+    updated = session.updated(
+        {"instructions": None, "audio": {"input": {"turn_detection": None, "transcription": None}}}
+    )
+    settings = updated.settings()
+    assert (settings.instructions, settings.turn_taking.mode, settings.show_transcript) == ("", "manual", False)
+    again = updated.updated({"audio": {"input": {"turn_detection": {"type": "server_vad"}, "transcription": {}}}})
+    assert at(again.wire(), "audio.input.turn_detection.silence_duration_ms") == 500
+    assert again.settings().show_transcript
+
+
+@pytest.mark.parametrize(("eagerness", "patience"), [("low", 2.5), ("medium", 1.0), ("auto", 1.0), ("high", 0.6)])
+def test_eagerness_is_patience(session, eagerness, patience):
+    updated = session.updated(nested("audio.input.turn_detection.eagerness", eagerness))
+    assert updated.settings().turn_taking.max_silence_s == patience
+
+
+def test_server_vad_is_silence_alone(session):
+    detection = {"type": "server_vad", "threshold": 0.7, "silence_duration_ms": 800, "idle_timeout_ms": 6000}
+    turn = session.updated(nested("audio.input.turn_detection", detection)).settings().turn_taking
+    assert (turn.mode, turn.vad_threshold, turn.max_silence_s, turn.idle_timeout_s) == ("silence", 0.7, 0.8, 6.0)
+    assert turn.prefix_s == 0.3
+    merged = session.updated(nested("audio.input.turn_detection", detection)).updated(
+        nested("audio.input.turn_detection.create_response", False)
+    )
+    assert merged.settings().turn_taking.max_silence_s == 0.8
+    assert not merged.settings().turn_taking.create_response
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "code"),
+    [
+        ("audio.output.speed", 2, "invalid_value"),
+        ("audio.output.speed", "fast", "invalid_value"),
+        ("audio", 5, "invalid_value"),
+        ("audio.input", [], "invalid_value"),
+        ("audio.input.format.rate", 16_000, "invalid_value"),
+        ("audio.input.format.type", "audio/mp3", "invalid_value"),
+        ("audio.input.turn_detection.type", "psychic", "invalid_value"),
+        ("audio.input.turn_detection.eagerness", "very", "invalid_value"),
+        ("audio.input.transcription.language", "English, please", "invalid_value"),
+        ("max_output_tokens", 0, "invalid_value"),
+        ("max_output_tokens", "lots", "invalid_value"),
+        ("output_modalities", ["text", "audio"], "invalid_value"),
+        ("output_modalities", ["smell"], "invalid_value"),
+        ("instructions", 7, "invalid_value"),
+        ("type", "transcription", "unsupported_session"),
+        ("modalities", ["text"], "unknown_parameter"),
+        ("audio.input.turn_detection.patience", 5, "unknown_parameter"),
+        ("parley.colour", "red", "unknown_parameter"),
+        ("parley", True, "invalid_value"),
+    ],
+)
+def test_a_wrong_update_names_its_field(session, path, value, code):
+    with pytest.raises(RequestError) as caught:
+        session.updated(nested(path, value))
+    assert caught.value.code == code
+    assert caught.value.param.startswith(f"session.{path}")
+
+
+def test_a_client_may_send_back_the_object_it_was_shown(session):
+    shown = session.updated({"parley": {"timings": True}})
+    assert shown.updated(shown.wire()) == shown
+
+
+# --- Sound ---
+
+
+@pytest.mark.parametrize(
+    ("form", "codes", "levels"),
+    [
+        ("audio/pcmu", [0x00, 0x80, 0xFF, 0x7F], [-32124, 32124, 0, 0]),
+        ("audio/pcma", [0xD5, 0x55, 0x2A, 0xAA], [8, -8, -32256, 32256]),
+    ],
+)
+def test_g711_levels_are_those_of_the_standard(form, codes, levels):
+    assert sound._LEVELS[form][codes].tolist() == levels
+    nearest = sound._NEAREST[form][np.array(levels) + 32768]
+    assert sound._LEVELS[form][nearest].tolist() == levels
+
+
+@pytest.mark.parametrize("form", ["audio/pcm", "audio/pcmu", "audio/pcma"])
+def test_sound_survives_the_wire(form):
+    tone = (0.5 * np.sin(2 * np.pi * 440 * np.arange(24_000) / 24_000)).astype(np.float32)
+    out, back = SoundOut(form), SoundIn(form)
+    data = b"".join([out.feed(piece) for piece in np.split(tone, 10)]) + out.flush()
+    heard = np.concatenate([back.feed(data, "audio"), back.flush()])
+    expected = 0.5 * np.sin(2 * np.pi * 440 * np.arange(16_000) / 16_000)
+    assert abs(len(heard) - 16_000) <= 2
+    middle = slice(1000, 15_000)
+    assert np.sqrt(np.mean((heard[middle] - expected[middle]) ** 2)) < 0.02
+
+
+def test_half_a_sample_is_refused():
+    with pytest.raises(RequestError, match="odd number of bytes"):
+        SoundIn("audio/pcm").feed(base64.b64decode("AAAA"), "audio")

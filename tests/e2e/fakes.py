@@ -1,0 +1,108 @@
+"""Engines that are quick and predictable. They stand for the models only: everything around them is the real thing.
+
+Loud sound is voice, each utterance reads "what time is it", each answer is the same two sentences, and speech is
+a tone.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+
+import numpy as np
+
+from audio.types import INPUT_RATE, OUTPUT_RATE, Samples
+from pipeline.engines import ChatMessage, Engines, Finish, Generated, TextDelta, Transcript
+
+HEARD = "what time is it"
+ANSWER = "It is half past nine. You have plenty of time left."
+
+
+class LoudnessDetector:
+    """Stands for the voice detector."""
+
+    def stream(self) -> "LoudnessDetector":
+        return self
+
+    def score(self, window: Samples) -> float:
+        return 0.99 if float(np.abs(window).mean()) > 0.02 else 0.01
+
+    def reset(self) -> None:
+        pass
+
+
+class SureTurnDetector:
+    """Stands for the turn detector: every pause is the end."""
+
+    async def score(self, audio: Samples) -> float:
+        return 0.9
+
+
+class OneSentenceRecogniser:
+    """Stands for the recogniser."""
+
+    async def transcribe(self, audio: Samples, *, language: str | None = None, prompt: str = "") -> Transcript:
+        await asyncio.sleep(0)
+        return Transcript(HEARD, "en")
+
+
+class OneAnswerModel:
+    """Stands for the language model; remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.prompts: list[Sequence[ChatMessage]] = []
+
+    async def stream(
+        self, messages: Sequence[ChatMessage], *, max_tokens: int, temperature: float
+    ) -> AsyncIterator[Generated]:
+        self.prompts.append(messages)
+        words = ANSWER.split(" ")
+        for at, word in enumerate(words):
+            await asyncio.sleep(0)
+            yield TextDelta(word if at == 0 else f" {word}")
+        yield Finish("stop", input_tokens=20, cached_tokens=5, output_tokens=len(words))
+
+    async def prefill(self, messages: Sequence[ChatMessage]) -> None:
+        pass
+
+
+class BrokenModel(OneAnswerModel):
+    """Stands for a language model that fails."""
+
+    async def stream(
+        self, messages: Sequence[ChatMessage], *, max_tokens: int, temperature: float
+    ) -> AsyncIterator[Generated]:
+        yield TextDelta("It")
+        raise RuntimeError("out of memory")
+
+
+class ToneSpeaker:
+    """Stands for the voice: 30 ms of a 220 Hz tone for each character."""
+
+    async def speak(self, text: str, *, voice: str | None = None, speed: float = 1.0) -> AsyncIterator[Samples]:
+        tone = _tone(0.03 * len(text) / speed, OUTPUT_RATE)
+        for start in range(0, len(tone), OUTPUT_RATE // 10):
+            await asyncio.sleep(0)
+            yield tone[start : start + OUTPUT_RATE // 10]
+
+
+def fake_engines(llm: OneAnswerModel | None = None) -> Engines:
+    return Engines(
+        vad=LoudnessDetector(),
+        turn=SureTurnDetector(),
+        stt=OneSentenceRecogniser(),
+        live=None,
+        llm=llm or OneAnswerModel(),
+        tts=ToneSpeaker(),
+    )
+
+
+def voice(seconds: float) -> Samples:
+    """Sound that the fake detector takes for a voice."""
+    return _tone(seconds, INPUT_RATE)
+
+
+def silence(seconds: float) -> Samples:
+    return np.zeros(int(seconds * INPUT_RATE), np.float32)
+
+
+def _tone(seconds: float, rate: int) -> Samples:
+    return (0.3 * np.sin(2 * np.pi * 220 * np.arange(int(seconds * rate)) / rate)).astype(np.float32)

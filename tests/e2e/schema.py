@@ -1,0 +1,41 @@
+"""The strict reading of what the server sends: official classes, required fields, and no field of our own."""
+
+from typing import Any, get_args
+
+from openai.types.realtime import RealtimeResponse, RealtimeServerEvent, realtime_session_create_response
+from pydantic import BaseModel
+
+from assistant.server.wire import refuse_unknown
+
+EXTENSIONS = {"parley.turn.timings"}
+_CLASSES: dict[str, type[BaseModel]] = {
+    get_args(event.model_fields["type"].annotation)[0]: event
+    for event in get_args(get_args(RealtimeServerEvent)[0])
+    if "type" in event.model_fields
+}
+_SESSION = realtime_session_create_response.RealtimeSessionCreateResponse
+
+
+def check_message(message: dict[str, Any]) -> dict[str, Any]:
+    """Return the message, if the strictest client would take it."""
+    assert message["event_id"].startswith("event_")
+    kind = message["type"]
+    if kind in EXTENSIONS:
+        return message
+    schema = _CLASSES[kind]
+    value = dict(message)
+    if "session" in value:  # the class for sessions as created has more fields than the one the event names
+        session = _SESSION.model_validate({k: v for k, v in value["session"].items() if k != "parley"})
+        refuse_unknown(session, "session")
+        value["session"] = {
+            k: v for k, v in value["session"].items() if k not in {"id", "object", "expires_at", "parley"}
+        }
+    if "response" in value:
+        assert RealtimeResponse.model_validate(value["response"]).id
+    event = schema.model_validate(value)
+    refuse_unknown(event, kind)
+    for item in [value.get("item"), *value.get("response", {}).get("output", [])]:
+        for part in (item or {}).get("content", ()):
+            if part["type"] in {"input_audio", "output_audio"}:
+                assert "transcript" in part
+    return message
