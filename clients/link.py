@@ -17,6 +17,7 @@ import numpy as np
 from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as open_websocket
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
+from websockets.frames import CloseCode
 
 from audio.pcm import to_pcm16
 from audio.types import Samples
@@ -184,4 +185,6 @@ def _lost(url: str, error: ConnectionClosed) -> Lost:
     if error.rcvd is None:
         return Lost(f"The connection to {url} broke off. See whether the server still runs, and start again.")
     reason = error.rcvd.reason or f"code {error.rcvd.code}"
+    if error.rcvd.code == CloseCode.TRY_AGAIN_LATER:
+        return Lost(f"The server at {url} can't take a conversation now: {reason}")
     return Lost(f"The server at {url} ended the conversation ({reason}). Start again.")

@@ -65,6 +65,8 @@ const sent = new Sent();
 
 /** @type {AudioContext | null} */
 let context = null;
+/** @type {Promise<AudioContext> | null} */
+let opening = null;
 /** @type {Microphone | null} */
 let microphone = null;
 /** @type {Speaker | null} */
@@ -110,7 +112,8 @@ function show() {
   const state = currentState();
   document.body.dataset.state = state;
   document.body.dataset.heard = String(speaker?.heard ?? 0);
-  if (page.state.textContent !== WORDS[state]) page.state.textContent = WORDS[state];
+  const words = askingForMicrophone ? "Waiting for your microphone" : WORDS[state];
+  if (page.state.textContent !== words) page.state.textContent = words;
   page.talk.setAttribute("aria-label", ACTION[state]);
   page.controls.hidden = !active;
   page.mute.hidden = microphone === null;
@@ -127,18 +130,23 @@ function complain(sentence) {
 
 // --- Beginning and ending ---
 
+/** @returns {Promise<AudioContext>} one that runs, with the speaker on it */
 async function openSpeaker() {
-  if (!context) {
-    context = new AudioContext({ latencyHint: "interactive" });
-    await Promise.all(["microphone-worklet.js", "speaker-worklet.js"].map((file) => context?.audioWorklet.addModule(file)));
-  }
-  await context.resume();
-  if (speaker) return context;
-  speaker = new Speaker(context);
+  opening ??= openContext();
+  const ready = await opening;
+  await ready.resume();
+  return ready;
+}
+
+async function openContext() {
+  const fresh = new AudioContext({ latencyHint: "interactive" });
+  await Promise.all(["microphone-worklet.js", "speaker-worklet.js"].map((file) => fresh.audioWorklet.addModule(file)));
+  context = fresh;
+  speaker = new Speaker(fresh);
   speaker.addEventListener("audible", (event) => noteAudible(/** @type {CustomEvent} */ (event).detail));
   speaker.addEventListener("progress", show);
   speaker.addEventListener("drained", show);
-  return context;
+  return fresh;
 }
 
 async function startTalking() {
@@ -146,9 +154,8 @@ async function startTalking() {
   complain("");
   active = true;
   stopped = false;
-  link.open();
-  show();
   askingForMicrophone = true;
+  show();
   try {
     const stream = await askForMicrophone();
     const ready = await openSpeaker();
@@ -159,6 +166,7 @@ async function startTalking() {
     }
     microphone = new Microphone(ready, stream);
     microphone.addEventListener("chunk", (event) => sendSound(/** @type {CustomEvent} */ (event).detail));
+    link.open();
     microphone.addEventListener("unplugged", () => {
       closeMicrophone();
       complain("The microphone went away. Plug it in and press the button again, or type below.");
@@ -215,9 +223,10 @@ async function say(text) {
   stopped = false;
   complain("");
   unsaid.push(text);
-  link.open();
   show();
   await openSpeaker();
+  if (!active) return;
+  link.open();
   if (responseId || speaker?.busy) await interrupt();
   sayUnsaid();
 }
@@ -317,6 +326,10 @@ function take(event) {
     case "response.output_audio_transcript.delta":
     case "response.output_text.delta":
       transcript.add(event.item_id, "assistant", event.delta);
+      break;
+    case "response.output_audio_transcript.done":
+    case "response.output_text.done":
+      transcript.close(event.item_id);
       break;
     case "response.output_audio.delta":
       if (!unwanted.has(event.response_id)) speaker?.play(event.item_id, event.delta);

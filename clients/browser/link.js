@@ -3,11 +3,21 @@
 
 const DELAYS_S = [0.5, 1, 2, 4, 8];
 const BACKLOG = 1 << 20;
+const TRY_AGAIN_LATER = 1013;
+
+const SENTENCES = {
+  /** @param {string} reason */
+  busy: (reason) => `${reason || "The server can't take another conversation now."} This page tries by itself.`,
+  /** @param {string} _ */
+  lost: (_) => "The connection to Parley broke off. Trying again…",
+  /** @param {string} _ */
+  gone: (_) => "Parley's server does not answer. Start it with “parley serve”; this page comes back by itself.",
+};
 
 /** @typedef {{type: string} & Record<string, any>} Message one event of the OpenAI Realtime protocol */
 
 /**
- * Events: "open", "message" (detail: Message), "down" (detail: {sentence, retries}).
+ * Events: "open" (a conversation begins), "message" (detail: Message), "down" (detail: {sentence, retries}).
  */
 export class Link extends EventTarget {
   /**
@@ -23,12 +33,10 @@ export class Link extends EventTarget {
     this.failures = 0;
     this.timer = 0;
     this.wanted = false;
+    /** The server has begun a conversation on this connection. */
+    this.ready = false;
     /** Chunks of the microphone that were dropped because the network was too slow for them. */
     this.dropped = 0;
-  }
-
-  get ready() {
-    return this.socket?.readyState === WebSocket.OPEN;
   }
 
   open() {
@@ -40,6 +48,7 @@ export class Link extends EventTarget {
 
   close() {
     this.wanted = false;
+    this.ready = false;
     clearTimeout(this.timer);
     this.socket?.close(1000);
     this.socket = null;
@@ -47,7 +56,7 @@ export class Link extends EventTarget {
 
   /** @param {Message} message */
   send(message) {
-    if (this.ready) this.socket?.send(JSON.stringify(message));
+    if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(message));
   }
 
   /**
@@ -73,16 +82,22 @@ export class Link extends EventTarget {
     let opened = false;
     socket.onopen = () => {
       opened = true;
-      this.failures = 0;
-      this.dispatchEvent(new Event("open"));
     };
     socket.onmessage = ({ data }) => {
-      if (this.socket === socket) this.dispatchEvent(new CustomEvent("message", { detail: JSON.parse(data) }));
+      if (this.socket !== socket) return;
+      const message = JSON.parse(data);
+      if (message.type === "session.created") {
+        this.ready = true;
+        this.failures = 0;
+        this.dispatchEvent(new Event("open"));
+      }
+      if (this.ready) this.dispatchEvent(new CustomEvent("message", { detail: message }));
     };
     socket.onclose = async ({ code, reason }) => {
       if (this.socket !== socket || !this.wanted) return;
       this.socket = null;
-      const cause = opened ? (code === 1008 ? "refused" : "lost") : await this.whyClosed();
+      this.ready = false;
+      const cause = opened ? (code === TRY_AGAIN_LATER ? "busy" : "lost") : await this.whyClosed();
       if (this.wanted) this.fail(cause, reason);
     };
   }
@@ -90,7 +105,7 @@ export class Link extends EventTarget {
   /** A browser does not say why a websocket was not opened: see whether the server answers at all. */
   async whyClosed() {
     try {
-      await fetch("icon.svg", { cache: "no-store", signal: AbortSignal.timeout(3000) });
+      await fetch("healthz", { cache: "no-store", signal: AbortSignal.timeout(3000) });
       return "refused";
     } catch {
       return "gone";
@@ -98,25 +113,20 @@ export class Link extends EventTarget {
   }
 
   /**
-   * @param {"refused" | "lost" | "gone"} cause
+   * @param {"refused" | "lost" | "gone" | "busy"} cause
    * @param {string} reason that the server gave
    */
   fail(cause, reason) {
     if (cause === "refused") {
       this.wanted = false;
-      const why = reason || (this.token ? "its token is not this page's, or it is full" : "it wants a token, or it is full");
-      this.down(`The server did not let this page in: ${why}. Open the address that “parley serve” printed, or try again in a moment.`, false);
+      const has = this.token ? "the one in this page's address is not it" : "this page's address has none";
+      this.down(`The server wants its token, and ${has}. Add #token=… with the server's PARLEY_TOKEN to the address, and load the page again.`, false);
       return;
     }
     const delay = DELAYS_S[Math.min(this.failures, DELAYS_S.length - 1)] * (1 + Math.random() / 5);
     this.failures += 1;
     this.timer = window.setTimeout(() => this.dial(), delay * 1000);
-    this.down(
-      cause === "lost"
-        ? "The connection to Parley broke off. Trying again…"
-        : "Parley's server does not answer. Start it with “parley serve”; this page comes back by itself.",
-      true,
-    );
+    this.down(SENTENCES[cause](reason), true);
   }
 
   /**

@@ -74,6 +74,7 @@ class Conversation:
             for piece in np.array_split(sound, max(1, sound.size // 2400)):
                 await self.send("response.output_audio.delta", delta=pcm(piece), **at)
             await self.send("response.output_audio.done", **at)
+        await self.send("response.output_audio_transcript.done", transcript=words, **at)
 
     async def end_answer(self, status: str = "completed", n: int = 1, **details: Any) -> None:
         response = {"id": f"response_{n}", "status": status, "status_details": details or None, "output": []}

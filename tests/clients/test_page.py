@@ -1,0 +1,352 @@
+"""The page in Chromium against a scripted server: what needs no model."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+CHROMIUM = "/usr/bin/chromium"
+FLAGS = [
+    "--headless=new",
+    "--no-sandbox",
+    "--use-fake-ui-for-media-stream",
+    "--use-fake-device-for-media-stream",
+    "--autoplay-policy=no-user-gesture-required",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not Path(CHROMIUM).exists(), reason=f"needs Chromium at {CHROMIUM}"),
+]
+
+
+def tone(seconds: float) -> np.ndarray:
+    return (0.3 * np.sin(2 * np.pi * 440 * np.arange(round(seconds * 24_000)) / 24_000)).astype(np.float32)
+
+
+@dataclass
+class Served:
+    """A scripted server in a thread of its own."""
+
+    port: int
+    loop: asyncio.AbstractEventLoop
+    stop: asyncio.Event
+    thread: threading.Thread
+    conversations: list[Any]
+    gates: dict[str, asyncio.Event] = field(default_factory=dict)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/"
+
+    def end(self) -> None:
+        self.loop.call_soon_threadsafe(self.stop.set)
+        self.thread.join(10)
+
+
+@pytest.fixture
+def served(serving: Any) -> Iterator[Callable[..., Served]]:
+    """Start a scripted server: `served(script, token=…, port=…)`."""
+    running: list[Served] = []
+
+    def start(script: Any, **options: Any) -> Served:
+        ready, stop, found = threading.Event(), asyncio.Event(), []
+
+        async def main() -> None:
+            async with serving(script, **options) as server:
+                found.append((server.port, asyncio.get_running_loop(), server.conversations))
+                ready.set()
+                await stop.wait()
+
+        thread = threading.Thread(target=asyncio.run, args=(main(),))
+        thread.start()
+        assert ready.wait(5)
+        port, loop, conversations = found[0]
+        running.append(Served(port, loop, stop, thread, conversations))
+        return running[-1]
+
+    yield start
+    for one in running:
+        if one.thread.is_alive():
+            one.end()
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def opened(browser: Browser, url: str, *, complaints: tuple[str, ...] = (), **options: Any) -> Iterator[Page]:
+    """The page in a fresh profile; what the console complains of fails the test, but for `complaints`."""
+    context = browser.new_context(**({"permissions": ["microphone"]} | options))
+    page = context.new_page()
+    heard: list[str] = []
+    page.on("console", lambda message: heard.append(message.text) if message.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: heard.append(str(error)))
+    page.goto(url)
+    yield page
+    context.close()
+    assert [line for line in heard if not any(known in line for known in complaints)] == []
+
+
+def state(page: Page, name: str) -> None:
+    expect(page.locator("body")).to_have_attribute("data-state", name, timeout=10_000)
+
+
+def kinds(server: Served) -> list[str]:
+    return [event["type"] for one in server.conversations for event in one.received]
+
+
+async def a_turn(conversation: Any) -> None:
+    await conversation.hear(0.6)
+    await conversation.send("input_audio_buffer.speech_started", item_id="user_1", audio_start_ms=0)
+    kind = "conversation.item.input_audio_transcription.delta"
+    await conversation.send(kind, item_id="user_1", content_index=0, delta="How old ")
+    await conversation.hear(0.2)
+    await conversation.user_said("How old is the bridge?")
+    await conversation.begin_answer("It is old.", tone(0.5))
+    await conversation.hear(0.6)
+    await conversation.end_answer()
+    await conversation.until_gone()
+
+
+def test_a_spoken_turn_is_captioned_and_heard(chromium: Browser, served: Any) -> None:
+    server = served(a_turn)
+    with opened(chromium, server.url) as page:
+        state(page, "idle")
+        expect(page.get_by_text("What is the capital of France?")).to_be_visible()
+        page.get_by_role("button", name="Start talking").click()
+        expect(page.locator("#transcript .user p")).to_have_text("How old is the bridge?")
+        expect(page.locator("#transcript .assistant p")).to_have_text("It is old.")
+        expect(page.locator("#transcript .assistant small")).to_contain_text("answered after ")
+        state(page, "listening")
+        expect(page.locator("#announcer")).to_contain_text("Parley: It is old.")
+        # Half a second of a tone, in samples of the loudspeaker's rate; a few cross zero.
+        assert 0.4 * 44_100 < int(page.locator("body").get_attribute("data-heard") or 0) < 0.55 * 48_000
+        page.get_by_role("button", name="Stop").click()
+        state(page, "stopped")
+    assert "session.update" in kinds(server)
+
+
+def test_barge_in_silences_at_once_and_says_how_much_was_heard(chromium: Browser, served: Any) -> None:
+    truncated: list[dict[str, Any]] = []
+
+    async def script(conversation: Any) -> None:
+        await conversation.user_said("Tell me a story.")
+        await conversation.begin_answer("Once upon a time there was a very long story.", tone(8.0))
+        await conversation.hear(1.5)
+        await conversation.send("input_audio_buffer.speech_started", item_id="user_2", audio_start_ms=1000)
+        truncated.append(await conversation.receive("conversation.item.truncate"))
+        await conversation.send("conversation.item.truncated", item_id="assistant_1", content_index=0, audio_end_ms=900)
+        await conversation.receive("conversation.item.retrieve")
+        content = [{"type": "output_audio", "transcript": "Once upon a time"}]
+        item = {"id": "assistant_1", "type": "message", "role": "assistant", "content": content}
+        await conversation.send("conversation.item.retrieved", item=item)
+        late = {"response_id": "response_1", "item_id": "assistant_1", "output_index": 0, "content_index": 0}
+        await conversation.send("response.output_audio.delta", delta="AAA=", **late)
+        await conversation.end_answer("cancelled", type="cancelled", reason="turn_detected")
+        await conversation.until_gone()
+
+    with opened(chromium, served(script).url) as page:
+        page.locator("#talk").click()
+        state(page, "speaking")
+        state(page, "hearing")
+        expect(page.locator("#transcript .unheard")).to_have_text(" there was a very long story.")
+        expect(page.locator("#transcript .assistant p")).to_have_text("Once upon a time there was a very long story.")
+        state(page, "hearing")
+        heard = page.locator("body").get_attribute("data-heard")
+        page.wait_for_function("new Promise((done) => setTimeout(() => done(true), 250))")
+        assert page.locator("body").get_attribute("data-heard") == heard
+    [event] = truncated
+    assert (event["item_id"], event["content_index"]) == ("assistant_1", 0)
+    assert 300 < event["audio_end_ms"] < 3_000
+
+
+def test_escape_stops_the_answer(chromium: Browser, served: Any) -> None:
+    async def script(conversation: Any) -> None:
+        await conversation.receive("response.create")
+        await conversation.begin_answer("A long answer.", tone(8.0))
+        await conversation.receive("response.cancel")
+        await conversation.end_answer("cancelled", type="cancelled", reason="client_cancelled")
+        await conversation.receive("response.create")
+        await conversation.begin_answer("A short answer.", tone(0.2), n=2)
+        await conversation.end_answer(n=2)
+        await conversation.until_gone()
+
+    server = served(script)
+    with opened(chromium, server.url) as page:
+        page.get_by_label("Type to Parley").fill("Talk on.")
+        page.keyboard.press("Enter")
+        state(page, "speaking")
+        page.keyboard.press("Escape")
+        state(page, "ready")
+        page.get_by_label("Type to Parley").fill("Be brief.")
+        page.keyboard.press("Enter")
+        expect(page.locator("#transcript .assistant p").nth(1)).to_have_text("A short answer.")
+        expect(page.locator("#transcript .assistant small").nth(1)).to_contain_text("spoken after ")
+    assert "conversation.item.truncate" in kinds(server)
+
+
+def test_a_hint_is_a_question(chromium: Browser, served: Any) -> None:
+    async def script(conversation: Any) -> None:
+        await conversation.receive("response.create")
+        await conversation.begin_answer("Paris.", tone(0.2))
+        await conversation.end_answer()
+        await conversation.until_gone()
+
+    server = served(script)
+    with opened(chromium, server.url) as page:
+        page.get_by_role("button", name="What is the capital of France?").click()
+        expect(page.locator("#transcript .user p")).to_have_text("What is the capital of France?")
+        expect(page.locator("#transcript .assistant p")).to_have_text("Paris.")
+        expect(page.locator("#hints")).to_be_hidden()
+        state(page, "ready")
+
+
+def test_muted_it_sends_silence(chromium: Browser, served: Any) -> None:
+    sound: list[bool] = []
+
+    async def script(conversation: Any) -> None:
+        async for data in conversation.websocket:
+            if "input_audio_buffer.append" in data:
+                sound.append(len(set(data[80:])) > 12)
+
+    with opened(chromium, served(script).url) as page:
+        page.locator("#talk").click()
+        state(page, "listening")
+        page.keyboard.press("m")
+        state(page, "muted")
+        expect(page.locator("#mute")).to_have_attribute("aria-pressed", "true")
+        seen = len(sound)
+        page.wait_for_function("new Promise((done) => setTimeout(() => done(true), 600))")
+        assert len(sound) > seen + 10
+        assert not any(sound[seen + 5 :])
+        page.get_by_role("button", name="Unmute", exact=True).click()
+        state(page, "listening")
+
+
+def test_no_permission_is_a_sentence_and_typing_still_works(chromium: Browser, served: Any) -> None:
+    async def script(conversation: Any) -> None:
+        await conversation.receive("response.create")
+        await conversation.begin_answer("Hello.", tone(0.1))
+        await conversation.end_answer()
+        await conversation.until_gone()
+
+    deny = "() => { navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('no', NAME); } }"
+    with opened(chromium, served(script).url) as page:
+        for name, says in [
+            ("NotAllowedError", "may not use the microphone. Allow it"),
+            ("NotFoundError", "No microphone was found. Plug one in"),
+            ("NotReadableError", "another program may hold it"),
+        ]:
+            page.evaluate(deny.replace("NAME", repr(name)))
+            page.locator("#talk").click()
+            expect(page.get_by_role("alert")).to_contain_text(says)
+        page.get_by_label("Type to Parley").fill("hello")
+        page.keyboard.press("Enter")
+        expect(page.locator("#transcript .assistant p")).to_have_text("Hello.")
+        expect(page.locator("#problem")).to_be_hidden()
+
+
+def test_an_insecure_page_says_how_to_get_the_microphone(chromium: Browser, served: Any) -> None:
+    with opened(chromium, served(lambda conversation: conversation.until_gone()).url) as page:
+        page.evaluate("Object.defineProperty(window, 'isSecureContext', { value: false })")
+        page.locator("#talk").click()
+        expect(page.get_by_role("alert")).to_contain_text("http://localhost:")
+
+
+def test_a_server_that_goes_away_is_waited_for(chromium: Browser, served: Any) -> None:
+    first = served(lambda conversation: conversation.until_gone())
+    network = ("ERR_CONNECTION_REFUSED", "WebSocket connection")
+    with opened(chromium, first.url, complaints=network) as page:
+        page.locator("#talk").click()
+        state(page, "listening")
+        first.end()
+        expect(page.get_by_role("alert")).to_contain_text("parley serve")
+        state(page, "connecting")
+        again = served(a_turn, port=first.port)
+        expect(page.locator("#transcript .assistant p")).to_have_text("It is old.", timeout=20_000)
+        expect(page.locator("#problem")).to_be_hidden()
+        assert len(again.conversations) == 1
+
+
+def test_a_full_server_is_tried_again(chromium: Browser, served: Any) -> None:
+    async def script(conversation: Any) -> None:
+        await conversation.websocket.close(1013, "All 8 conversations are taken.")
+
+    with opened(chromium, served(script).url) as page:
+        page.locator("#talk").click()
+        expect(page.get_by_role("alert")).to_have_text("All 8 conversations are taken. This page tries by itself.")
+
+
+def test_the_token_of_the_address_opens_the_door(chromium: Browser, served: Any) -> None:
+    server = served(lambda conversation: conversation.until_gone(), token="secret")
+    with opened(chromium, server.url, complaints=("WebSocket connection", "404")) as page:
+        page.locator("#talk").click()
+        expect(page.get_by_role("alert")).to_contain_text("wants its token, and this page's address has none")
+        state(page, "idle")
+    with opened(chromium, server.url + "#token=secret") as page:
+        page.locator("#talk").click()
+        state(page, "listening")
+
+
+def test_the_resampler_keeps_tones_and_drops_what_would_fold(chromium: Browser, served: Any) -> None:
+    script = """async ([from, to, hertz]) => {
+      const { Resampler } = await import("/resampler.js");
+      const resampler = new Resampler(from, to);
+      const out = [];
+      for (let at = 0; at < from; at += 128) {
+        const wave = (_, n) => Math.sin(2 * Math.PI * hertz * (at + n) / from);
+        out.push(...resampler.feed(Float32Array.from({ length: 128 }, wave)));
+      }
+      return out;
+    }"""
+    with opened(chromium, served(lambda conversation: conversation.until_gone()).url) as page:
+        for source, target, hertz in [(48_000, 24_000, 1_000), (44_100, 24_000, 3_000), (24_000, 44_100, 5_000)]:
+            out = np.array(page.evaluate(script, [source, target, hertz]))
+            assert out.size == pytest.approx(target, abs=200)
+            middle = out[1000:-1000]
+            spectrum = np.abs(np.fft.rfft(middle * np.hanning(middle.size)))
+            assert np.argmax(spectrum) * target / middle.size == pytest.approx(hertz, abs=2)
+            assert np.sqrt(np.mean(middle**2)) == pytest.approx(np.sqrt(0.5), rel=0.01)
+        folded = np.array(page.evaluate(script, [48_000, 24_000, 15_000]))
+        assert np.abs(folded[1000:-1000]).max() < 0.003
+
+
+def test_it_fits_a_phone_and_a_desktop(chromium: Browser, served: Any) -> None:
+    url = served(lambda conversation: conversation.until_gone()).url
+    for width, height in [(320, 568), (390, 844), (844, 390), (1280, 800)]:
+        with opened(chromium, url, viewport={"width": width, "height": height}) as page:
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+            assert page.evaluate("document.documentElement.scrollHeight") <= height
+            for part in ("#talk", "#words", "#state"):
+                expect(page.locator(part)).to_be_in_viewport(ratio=1)
+
+
+def test_the_page_is_small_and_asks_nobody_else(chromium: Browser, served: Any) -> None:
+    folder = Path(__file__).resolve().parents[2] / "clients" / "browser"
+    assert sum(file.stat().st_size for file in folder.rglob("*")) < 150_000
+    asked: list[str] = []
+    server = served(lambda conversation: conversation.until_gone())
+    with opened(chromium, "about:blank") as page:
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(server.url)
+        page.locator("#talk").click()
+        state(page, "listening")
+    assert len(asked) > 5
+    assert all(url.startswith(server.url) for url in asked)
