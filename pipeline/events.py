@@ -23,6 +23,7 @@ class Update:
     """New settings; the whole of them."""
 
     settings: Settings
+    request_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,18 +93,12 @@ class CancelResponse:
     request_id: str | None = None
 
 
-Request: TypeAlias = (
-    Audio
-    | Update
-    | Commit
-    | Clear
-    | CreateItem
-    | RetrieveItem
-    | DeleteItem
-    | TruncateItem
-    | CreateResponse
-    | CancelResponse
+Demand: TypeAlias = (
+    Update | Commit | Clear | CreateItem | RetrieveItem | DeleteItem | TruncateItem | CreateResponse | CancelResponse
 )
+"""What is carried out or refused."""
+
+Request: TypeAlias = Audio | Demand
 
 # --- Out: what happened. ---
 

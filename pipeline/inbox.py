@@ -11,8 +11,9 @@ T = TypeVar("T")
 
 
 class Inbox(Generic[T]):
-    """An ordered queue with two policies: sound drops its oldest when too much waits, everything else makes its
-    sender wait.
+    """An ordered queue with two policies.
+
+    Sound never waits: when too much of it is in line, the oldest is dropped. The sender of anything else waits.
     """
 
     def __init__(self, *, max_audio_s: float = 30.0, max_others: int = 64) -> None:

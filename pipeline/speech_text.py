@@ -40,7 +40,8 @@ def _is_pictorial(letter: str) -> bool:
 
 
 _ABBREVIATIONS: Final = frozenset(
-    "mr mrs ms dr prof st sr jr vs etc no nr approx dept est fig inc ltd e.g i.e a.m p.m u.s u.k bzw z.b usw ca".split()
+    {"mr", "mrs", "ms", "dr", "prof", "st", "sr", "jr", "vs", "etc", "nr", "approx", "dept", "est", "fig", "inc", "ltd"}
+    | {"e.g", "i.e", "a.m", "p.m", "u.s", "u.k", "bzw", "z.b", "usw", "ca"}
 )
 _SENTENCE_END: Final = re.compile(r"[.!?…]+[\"'”’)\]]*(?=\s)|[。！？]|\n+")
 _CLAUSE_END: Final = re.compile(r"[,;:](?=\s)|\s[–—-](?=\s)|[，；：、]")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from audio.types import OUTPUT_RATE, Samples
-from pipeline.engines import ChatMessage, Engines, Finish, Generated, Transcript
+from pipeline.engines import ChatMessage, Engines, Finish, Generated, SpeechToText, Transcript
 from pipeline.errors import Stage, StageError
 from pipeline.playhead import Playhead
 from pipeline.speech_text import ClauseSplitter
@@ -36,7 +36,7 @@ class Brief:
     answer: bool = True
     """False: only transcribe."""
     ready: Callable[[], Awaitable[object]] | None = None
-    """Waits until the words of earlier messages are known; without `audio` only."""
+    """Waits until the words of earlier messages are known; needed where there is no `audio`."""
     output: Literal["audio", "text"] = "audio"
     voice: str | None = None
     speed: float = 1.0
@@ -110,7 +110,7 @@ async def run_turn(turn: int, brief: Brief, engines: Engines, committed: asyncio
     question: str | None = None
     error: StageError | None = None
     if brief.audio is not None:
-        words = await _transcribe(brief.audio, brief, engines)
+        words = await transcribe(engines.stt, brief.audio, brief.language, brief.transcription_prompt)
         await post(Words(turn, words))
         if isinstance(words, StageError):
             error = words
@@ -119,7 +119,8 @@ async def run_turn(turn: int, brief: Brief, engines: Engines, committed: asyncio
             return
         else:
             question = words.text
-    elif brief.ready is not None:
+    else:
+        assert brief.ready is not None
         await brief.ready()
     if not brief.answer:
         await post(Done(turn, error=error))
@@ -133,9 +134,12 @@ async def run_turn(turn: int, brief: Brief, engines: Engines, committed: asyncio
     await post(Done(turn, answer.finish, error))
 
 
-async def _transcribe(audio: Samples, brief: Brief, engines: Engines) -> Transcript | StageError:
+async def transcribe(
+    engine: SpeechToText, audio: Samples, language: str | None, prompt: str
+) -> Transcript | StageError:
+    """Return the words in `audio`, or the error that stands in their way."""
     try:
-        return await engines.stt.transcribe(audio, language=brief.language, prompt=brief.transcription_prompt)
+        return await engine.transcribe(audio, language=language, prompt=prompt)
     except Exception as cause:  # noqa: BLE001 - whatever an engine raises becomes one typed error
         return _failed(Stage.TRANSCRIBE, "The speech could not be transcribed", cause)
 

@@ -125,17 +125,14 @@ class SpeechStarted:
 
 @dataclass(frozen=True, slots=True)
 class AskTurnDetector:
-    """Ask whether the utterance from `start_s` sounds finished, and answer with Score(pause, …)."""
+    """Ask whether the utterance sounds finished, and answer with Score(pause, …)."""
 
     pause: int
-    start_s: float
 
 
 @dataclass(frozen=True, slots=True)
 class Speculate:
-    """The utterance from `start_s` may be over: prepare its answer, unheard."""
-
-    start_s: float
+    """The utterance may be over: prepare its answer, unheard."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +144,6 @@ class Discard:
 class CommitTurn:
     """The utterance is over: answer it. Its voice ended at `voice_end_s`."""
 
-    start_s: float
     voice_end_s: float
 
 
@@ -198,7 +194,7 @@ class TurnTaker:
         self._start_s = 0.0  # of the utterance, pre-roll included
         self._voice_end_s = 0.0  # of the utterance
         self._commit_s = 0.0  # where the last utterance was committed: the next one can't begin before it
-        self._heard = False  # whether the reply under way became audible
+        self._reopens = False  # whether voice can still go on with the utterance committed last
         self._pause = 0  # numbers the pauses, so that late scores are known as such
         self._score: float | None = None
 
@@ -232,7 +228,7 @@ class TurnTaker:
         self._count(window)
         self._expect_more(now)
         if self._too_long():
-            return [self._commit()]
+            return [self._commit(reopens=False)]
         if not _reached(self._silence_s, min(self._settings.pause_s, self._settings.max_silence_s)):
             return []
         self.state = State.DECIDING
@@ -240,16 +236,16 @@ class TurnTaker:
         self._score = None
         actions: list[Action] = []
         if self._settings.mode == "semantic":
-            actions.append(AskTurnDetector(self._pause, self._start_s))
+            actions.append(AskTurnDetector(self._pause))
         if self._settings.speculate:
-            actions.append(Speculate(self._start_s))
+            actions.append(Speculate())
         return actions + self._decide()
 
     def _deciding_window(self, window: Window, now: float) -> list[Action]:
         self._count(window)
         self._expect_more(now)
         if self._too_long():
-            return [self._commit()]
+            return [self._commit(reopens=False)]
         if _reached(self._voice_s, self._settings.resume_s):
             self.state = State.HEARING
             self._silence_s = 0.0
@@ -276,12 +272,11 @@ class TurnTaker:
     def _reply_started(self, _started: ReplyStarted, _now: float) -> list[Action]:
         self.state = State.REPLYING
         self.deadline = None
-        # No utterance asked for this reply, so there is none to reopen.
-        self._heard = True
+        self._reopens = False
         return []
 
     def _reply_heard(self, _heard: ReplyHeard, _now: float) -> list[Action]:
-        self._heard = True
+        self._reopens = False
         return []
 
     def _replying_window(self, window: Window, now: float) -> list[Action]:
@@ -290,7 +285,7 @@ class TurnTaker:
             return []
         first_voice_s = self._now_s - self._voice_s
         soon = _reached(self._settings.reopen_s, first_voice_s - self._commit_s)
-        if not self._heard and soon:
+        if self._reopens and soon:
             return self._reopen(now) if _reached(self._voice_s, self._settings.start_s) else []
         if not _reached(self._voice_s, self._settings.barge_in_s):
             return []
@@ -353,13 +348,13 @@ class TurnTaker:
         enough_s = min(settings.min_silence_s, settings.max_silence_s) if sure else settings.max_silence_s
         return [self._commit()] if _reached(self._silence_s, enough_s) else []
 
-    def _commit(self) -> CommitTurn:
+    def _commit(self, *, reopens: bool = True) -> CommitTurn:
         self.state = State.REPLYING
         self.deadline = None
-        self._heard = False
+        self._reopens = reopens
         self._commit_s = self._now_s
         self._voice_s = 0.0
-        return CommitTurn(self._start_s, self._voice_end_s)
+        return CommitTurn(self._voice_end_s)
 
 
 def _reached(amount: float, limit: float) -> bool:

@@ -1,0 +1,93 @@
+"""The messages of a session: adding, changing and writing them down, and telling the client."""
+
+import asyncio
+from dataclasses import replace
+
+from audio.types import INPUT_RATE, Samples
+from pipeline import events
+from pipeline.context import Context, Written
+from pipeline.engines import Transcript
+from pipeline.errors import StageError
+from pipeline.history import History, Item, Spoken
+from pipeline.settings import Settings
+from pipeline.turn import transcribe
+
+
+class Conversation:
+    """A history whose every change is an event."""
+
+    def __init__(self, context: Context) -> None:
+        self.history = History()
+        self.language: str | None = None
+        """The user's, as last recognised."""
+        self._context = context
+        self._unwritten: set[str] = set()  # messages whose words are still being found out
+        self._all_written = asyncio.Event()
+        self._all_written.set()
+
+    async def all_written(self) -> None:
+        """Wait until the words of every message are known."""
+        await self._all_written.wait()
+
+    async def add(self, item: Item, settings: Settings, after: str | None = None) -> None:
+        """Put a client's message in. Raises RequestError when it can't stand there."""
+        previous = self.history.add(item, after)
+        await self._context.emit(events.ItemAdded(item, previous))
+        self._write(item, settings)
+
+    async def add_utterance(self, item: Item, settings: Settings) -> None:
+        """Put what the user said in, at the end."""
+        previous = self.history.add(item)
+        await self._context.emit(events.AudioCommitted(item.id, previous))
+        await self._context.emit(events.ItemAdded(item, previous))
+        self._write(item, settings)
+
+    async def retrieve(self, item_id: str) -> None:
+        """Show a message. Raises RequestError when it isn't there."""
+        await self._context.emit(events.ItemRetrieved(self.history.get(item_id)))
+
+    async def delete(self, item_id: str) -> None:
+        """Take a message out. Raises RequestError when it isn't there."""
+        self.history.delete(item_id)
+        await self._context.emit(events.ItemDeleted(item_id))
+
+    async def truncate(self, item_id: str, audio_end_s: float) -> None:
+        """Keep of an assistant's speech what was heard. Raises RequestError for anything else."""
+        sound_s = self.history.truncate(item_id, audio_end_s)
+        # A client's clock may be ahead of what it was sent: clamp, don't refuse.
+        await self._context.emit(events.ItemTruncated(item_id, min(audio_end_s, sound_s)))
+
+    async def tell_words(
+        self, item_id: str, words: Transcript | StageError, audio_s: float, settings: Settings
+    ) -> None:
+        """Report the words of a message."""
+        if isinstance(words, StageError):
+            await self._context.emit(events.TranscriptFailed(item_id, words.code, words.message))
+            return
+        self.language = words.language
+        if settings.show_transcript:
+            await self._context.emit(events.TranscriptCompleted(item_id, words.text, audio_s))
+
+    async def take(self, written: Written, settings: Settings) -> None:
+        """Take in the words of a message that came as sound."""
+        self._unwritten.discard(written.item_id)
+        if written.item_id in self.history:
+            text = written.transcript.text if isinstance(written.transcript, Transcript) else ""
+            item = self.history.get(written.item_id)
+            parts = tuple(replace(p, transcript=text, audio=None) if isinstance(p, Spoken) else p for p in item.parts)
+            self.history.replace(replace(item, parts=parts))
+        await self.tell_words(written.item_id, written.transcript, written.audio_s, settings)
+        if not self._unwritten:
+            self._all_written.set()
+
+    def _write(self, item: Item, settings: Settings) -> None:
+        """Find out the words of a message that came as sound."""
+        for part in item.parts:
+            if isinstance(part, Spoken) and part.audio is not None:
+                self._unwritten.add(item.id)
+                self._all_written.clear()
+                self._context.spawn(self._transcribe(item.id, part.audio, settings))
+
+    async def _transcribe(self, item_id: str, audio: Samples, settings: Settings) -> None:
+        words = await transcribe(self._context.engines.stt, audio, settings.language, settings.transcription_prompt)
+        await self._context.post(Written(item_id, words, len(audio) / INPUT_RATE))

@@ -1,0 +1,234 @@
+"""Engines that follow a script, for conversations on virtual time.
+
+They stand in for the models only: the session, the turns and the turn-taker that run against them are the real ones.
+Sound is a constant level: VOICE is speech, QUIET is none.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from audio.types import INPUT_RATE, OUTPUT_RATE, Samples
+from pipeline import events
+from pipeline.engines import VAD_WINDOW, ChatMessage, Engines, Finish, Generated, TextDelta, Transcript
+from pipeline.session import Session
+from pipeline.settings import Settings, TurnTaking
+
+VOICE = 0.5
+QUIET = 0.0
+WINDOW_S = VAD_WINDOW / INPUT_RATE
+
+
+class LevelVad:
+    """Hears a voice in whatever is loud."""
+
+    def stream(self) -> "LevelVad":
+        return self
+
+    def score(self, window: Samples) -> float:
+        assert len(window) == VAD_WINDOW
+        return float(np.abs(window).mean() * 2)
+
+    def reset(self) -> None: ...
+
+
+@dataclass
+class ScriptedTurnDetector:
+    """Gives its scores one after the other; the last one for ever."""
+
+    scores: list[float] = field(default_factory=lambda: [1.0])
+    takes_s: float = 0.04
+    asked: int = 0
+    error: Exception | None = None
+
+    async def score(self, audio: Samples) -> float:
+        self.asked += 1
+        assert len(audio)
+        await asyncio.sleep(self.takes_s)
+        if self.error:
+            raise self.error
+        return self.scores.pop(0) if len(self.scores) > 1 else self.scores[0]
+
+
+@dataclass
+class ScriptedStt:
+    """Hears its texts one after the other; the last one for ever."""
+
+    texts: list[str] = field(default_factory=lambda: ["what time is it"])
+    takes_s: float = 0.15
+    language: str = "en"
+    error: Exception | None = None
+    heard_s: list[float] = field(default_factory=list)
+    cancelled: int = 0
+
+    async def transcribe(self, audio: Samples, *, language: str | None = None, prompt: str = "") -> Transcript:
+        self.heard_s.append(len(audio) / INPUT_RATE)
+        try:
+            await asyncio.sleep(self.takes_s)
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+        if self.error:
+            raise self.error
+        return Transcript(self.texts.pop(0) if len(self.texts) > 1 else self.texts[0], self.language)
+
+
+@dataclass
+class ScriptedLlm:
+    """Gives its answers one after the other, a word at a time; the last one for ever."""
+
+    answers: list[str] = field(default_factory=lambda: ["It is noon."])
+    first_s: float = 0.1
+    word_s: float = 0.02
+    reason: str = "stop"
+    error: Exception | None = None
+    error_after: int = 0
+    prompts: list[list[ChatMessage]] = field(default_factory=list)
+    prefilled: list[list[ChatMessage]] = field(default_factory=list)
+    prefill_error: Exception | None = None
+    running: int = 0
+
+    async def stream(
+        self, messages: Sequence[ChatMessage], *, max_tokens: int, temperature: float
+    ) -> AsyncGenerator[Generated, None]:
+        self.prompts.append(list(messages))
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        self.running += 1
+        try:
+            await asyncio.sleep(self.first_s)
+            words = answer.split(" ")
+            for number, word in enumerate(words):
+                if self.error and number == self.error_after:
+                    raise self.error
+                yield TextDelta(word if number == 0 else " " + word)
+                await asyncio.sleep(self.word_s)
+            yield Finish("length" if self.reason == "length" else "stop", 20, 10, len(words))
+        finally:
+            self.running -= 1
+
+    async def prefill(self, messages: Sequence[ChatMessage]) -> None:
+        self.prefilled.append(list(messages))
+        if self.prefill_error:
+            raise self.prefill_error
+
+
+@dataclass
+class ScriptedTts:
+    """Speaks at ten characters a second."""
+
+    takes_s: float = 0.05
+    error: Exception | None = None
+    error_after: int = 0
+    spoken: list[str] = field(default_factory=list)
+    mute: str = "(nothing)"
+    """A clause that makes no sound."""
+
+    async def speak(self, text: str, *, voice: str | None = None, speed: float = 1.0) -> AsyncGenerator[Samples, None]:
+        await asyncio.sleep(self.takes_s)
+        if self.error and len(self.spoken) >= self.error_after:
+            raise self.error
+        self.spoken.append(text)
+        samples = np.full(0 if text == self.mute else int(len(text) * OUTPUT_RATE / 10), 0.3, dtype=np.float32)
+        half = len(samples) // 2
+        for chunk in (samples[:half], samples[half:]):
+            if len(chunk):
+                yield chunk
+
+
+@dataclass(frozen=True)
+class Stamped:
+    at: float
+    event: events.Event
+
+
+@dataclass
+class Conversation:
+    """A session with scripted engines, a microphone that runs in real (virtual) time, and a log of what happened."""
+
+    turn: ScriptedTurnDetector = field(default_factory=ScriptedTurnDetector)
+    stt: ScriptedStt = field(default_factory=ScriptedStt)
+    live: ScriptedStt | None = None
+    llm: ScriptedLlm = field(default_factory=ScriptedLlm)
+    tts: ScriptedTts = field(default_factory=ScriptedTts)
+    settings: Settings = field(default_factory=Settings)
+    log: list[Stamped] = field(default_factory=list)
+    session: Session = field(init=False)
+
+    def __post_init__(self) -> None:
+        if not self.settings.instructions:
+            self.settings = Settings(instructions="Be brief.", turn_taking=self.settings.turn_taking)
+        numbers: dict[str, int] = {}
+
+        def new_id(kind: str) -> str:
+            numbers[kind] = numbers.get(kind, 0) + 1
+            return f"{kind}_{numbers[kind]}"
+
+        engines = Engines(LevelVad(), self.turn, self.stt, self.live, self.llm, self.tts)
+        self.session = Session(engines, self.settings, new_id=new_id)
+
+    def hold(self, script: "Callable[[Conversation], object]", *, read: bool = True) -> list[events.Event]:
+        """Run `script` (a coroutine function) against the session on virtual time and return what happened."""
+        from tests.pipeline.virtual_time import run  # noqa: PLC0415 - keeps the doubles usable on a real loop
+
+        run(self._hold(script, read=read))
+        return self.events
+
+    async def _hold(self, script: "Callable[[Conversation], object]", *, read: bool) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            session = tasks.create_task(self.session.run())
+            reader = tasks.create_task(self._read()) if read else None
+            await script(self)  # type: ignore[misc]  # a coroutine: Callable can't say it without Any
+            session.cancel()
+            if reader:
+                reader.cancel()
+
+    async def _read(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            event = await self.session.next_event()
+            self.log.append(Stamped(loop.time(), event))
+
+    # --- What a script does ---
+
+    async def say(self, seconds: float, level: float = VOICE) -> None:
+        """Speak for `seconds`, as a microphone sends it."""
+        for _ in range(round(seconds / WINDOW_S)):
+            await self.session.put(events.Audio(np.full(VAD_WINDOW, level, dtype=np.float32)))
+            await asyncio.sleep(WINDOW_S)
+
+    async def hush(self, seconds: float) -> None:
+        """Send the sound of a quiet room."""
+        await self.say(seconds, QUIET)
+
+    async def ask(self, request: events.Request) -> None:
+        await self.session.put(request)
+        await asyncio.sleep(0.001)
+
+    # --- What a test looks at ---
+
+    @property
+    def events(self) -> list[events.Event]:
+        return [stamped.event for stamped in self.log]
+
+    def of(self, kind: type) -> list:  # type: ignore[type-arg]  # events of the one kind asked for
+        return [event for event in self.events if isinstance(event, kind)]
+
+    def at(self, kind: type) -> float:
+        return next(stamped.at for stamped in self.log if isinstance(stamped.event, kind))
+
+    @property
+    def kinds(self) -> list[str]:
+        """The events' names, runs of the same one once."""
+        names: list[str] = []
+        for event in self.events:
+            name = type(event).__name__
+            if not names or names[-1] != name:
+                names.append(name)
+        return names
+
+
+def taking(**changes: object) -> Settings:
+    """Settings with other turn-taking."""
+    return Settings(instructions="Be brief.", turn_taking=TurnTaking(**changes))  # type: ignore[arg-type]

@@ -1,0 +1,90 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.speech_text import ClauseSplitter, plain
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("**Paris** is the *capital*.", "Paris is the capital."),
+        ("# Title\nText", "Title Text"),
+        ("- one\n- two\n1. three", "one two three"),
+        ("> quoted", "quoted"),
+        ("Use `ls -l` here", "Use ls -l here"),
+        ("```python\nprint(1)\n```", "print(1)"),
+        ("See [the page](https://example.org/x).", "See the page."),
+        ("![a cat](cat.png)", "a cat"),
+        ("<b>bold</b> and 3 < 4", "bold and 3 < 4"),
+        ("| a | b |\n|---|---|\n| c | d |", "a b c d"),
+        ("above\n\n---\n\nbelow", "above below"),
+        ("Hi 👋🏽! 👨‍👩‍👧 🇫🇷 ☀️ 1️⃣", "Hi! 1"),
+        ("It is 20°C, snake_case stays, 2 * 3 too", "It is 20°C, snake_case stays, 2 3 too"),
+        ("~~no~~ __yes__", "no yes"),
+        ("", ""),
+    ],
+)
+def test_only_words_are_said(text: str, said: str) -> None:
+    assert plain(text) == said
+
+
+def split(text: str, **limits: int) -> list[str]:
+    splitter = ClauseSplitter(**limits)
+    clauses = [clause for letter in text for clause in splitter.feed(letter)]
+    return clauses + splitter.flush()
+
+
+@pytest.mark.parametrize(
+    ("text", "clauses"),
+    [
+        ("Paris.", ["Paris."]),
+        ("It is noon. The sun is up.", ["It is noon.", "The sun is up."]),
+        ("Yes, it is. No, it is, really.", ["Yes, it is.", "No, it is, really."]),
+        ("Well, as far as I know, it is so.", ["Well, as far as I know,", "it is so."]),
+        ("Dr. Smith met Mr. J. Jones at 3.14 p.m. today.", ["Dr. Smith met Mr. J. Jones at 3.14 p.m. today."]),
+        ('He said "Stop!" and left.', ['He said "Stop!"', "and left."]),
+        ("1. First point\n2. Second point", ["First point", "Second point"]),
+        ("\n\nHello there.\n", ["Hello there."]),
+        ("東京です。はい。", ["東京です。", "はい。"]),
+        ("So do I. Really.", ["So do I.", "Really."]),
+        ("😀 ... 🎉", []),
+        ("One word - then another - and more words follow.", ["One word - then another -", "and more words follow."]),
+    ],
+)
+def test_clauses(text: str, clauses: list[str]) -> None:
+    assert split(text) == clauses
+
+
+def test_a_long_first_sentence_is_cut_so_that_speech_can_begin() -> None:
+    text = "the quick brown fox jumps over the lazy dog and runs into the forest where nobody can find it any more"
+    clauses = split(text, first_chars=40)
+    assert len(clauses[0]) <= 40
+    assert " ".join(clauses) == text
+
+
+def test_a_long_later_sentence_is_cut_at_a_clause() -> None:
+    text = "Hello there. " + "some words, " * 12 + "and the end."
+    clauses = split(text, max_chars=80)
+    assert clauses[0] == "Hello there."
+    assert all(len(clause) <= 90 for clause in clauses)
+    assert all(clause.endswith((",", ".")) for clause in clauses)
+
+
+def test_a_word_without_spaces_is_not_cut() -> None:
+    assert split("x" * 300) == ["x" * 300]
+
+
+@given(st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=300), st.integers(1, 7))
+def test_no_word_is_lost_however_the_text_arrives(text: str, step: int) -> None:
+    whole = ClauseSplitter()
+    at_once = whole.feed(text) + whole.flush()
+    pieces = ClauseSplitter()
+    in_pieces = [c for at in range(0, len(text), step) for c in pieces.feed(text[at : at + step])] + pieces.flush()
+    assert all(clause == clause.strip() and clause for clause in at_once + in_pieces)
+    assert sum(map(len, "".join(in_pieces).split())) <= len(text)
+
+
+@given(st.lists(st.from_regex(r"[a-z]{2,9}[,.!?]?", fullmatch=True), max_size=60))
+def test_plain_words_all_come_through_in_order(words: list[str]) -> None:
+    assert " ".join(split(" ".join(words))) == " ".join(words)

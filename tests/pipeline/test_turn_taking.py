@@ -1,0 +1,318 @@
+"""The table of turn_taking.py, row by row, and what must hold whatever happens."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.settings import TurnTaking
+from pipeline.turn_taking import (
+    WINDOW_S,
+    Action,
+    AskTurnDetector,
+    Awake,
+    Clear,
+    Commit,
+    CommitTurn,
+    Configure,
+    Discard,
+    FellAsleep,
+    IdleTimeout,
+    Input,
+    Interrupt,
+    Reopen,
+    ReplyEnded,
+    ReplyHeard,
+    ReplyStarted,
+    Score,
+    Speculate,
+    SpeechStarted,
+    State,
+    Tick,
+    TurnTaker,
+    Wake,
+    Window,
+)
+
+VOICE, SILENCE = 0.9, 0.1
+
+
+class Floor:
+    """A turn-taker, a clock and a microphone."""
+
+    def __init__(self, **settings: object) -> None:
+        self.settings = TurnTaking(**settings)  # type: ignore[arg-type]
+        self.taker = TurnTaker(self.settings)
+        self.now = 0.0
+
+    def step(self, happened: Input) -> list[Action]:
+        return self.taker.step(happened, self.now)
+
+    def windows(self, probability: float, count: int) -> list[Action]:
+        actions: list[Action] = []
+        for _ in range(count):
+            self.now += WINDOW_S
+            actions += self.step(Window(probability, self.now))
+        return actions
+
+    def voice(self, count: int) -> list[Action]:
+        return self.windows(VOICE, count)
+
+    def silence(self, count: int) -> list[Action]:
+        return self.windows(SILENCE, count)
+
+    def to(self, state: State) -> "Floor":
+        """Go to `state` on the shortest way."""
+        if state is not State.LISTENING:
+            self.voice(20)
+        if state in (State.DECIDING, State.REPLYING):
+            self.silence(3)
+        if state is State.REPLYING:
+            self.step(Commit())
+        assert self.taker.state is state
+        return self
+
+
+def kinds(actions: list[Action]) -> list[type]:
+    return [type(action) for action in actions]
+
+
+def test_asleep_until_woken() -> None:
+    floor = Floor(wake=True)
+    assert floor.voice(50) == []
+    assert floor.step(Wake()) == [Awake()]
+    assert floor.taker.state is State.LISTENING
+
+
+def test_falls_asleep_when_nobody_follows_up() -> None:
+    floor = Floor(wake=True, follow_up_s=8.0)
+    floor.step(Wake())
+    assert floor.taker.deadline == 8.0
+    floor.now = 7.9
+    assert floor.step(Tick()) == []
+    floor.now = 8.0
+    assert floor.step(Tick()) == [FellAsleep()]
+    assert floor.taker.state is State.ASLEEP
+
+
+@pytest.mark.parametrize(("windows", "starts"), [(2, False), (3, True)])
+def test_voice_starts_an_utterance_after_start_s(windows: int, starts: bool) -> None:
+    floor = Floor(start_s=0.096)
+    assert bool(floor.voice(windows)) is starts
+
+
+def test_voice_with_holes_does_not_start_an_utterance() -> None:
+    floor = Floor(start_s=0.096)
+    assert [floor.voice(2) + floor.silence(1) for _ in range(9)] == [[]] * 9
+
+
+def test_an_utterance_begins_before_its_first_voice() -> None:
+    floor = Floor(prefix_s=0.3)
+    floor.silence(20)
+    (started,) = floor.voice(3)
+    assert isinstance(started, SpeechStarted)
+    assert started.start_s == pytest.approx(20 * WINDOW_S - 0.3)
+
+
+def test_hysteresis_keeps_a_fading_voice() -> None:
+    floor = Floor(vad_threshold=0.5)
+    floor.voice(3)
+    assert floor.windows(0.4, 30) == []
+    assert floor.taker.state is State.HEARING
+
+
+def test_a_pause_asks_and_speculates() -> None:
+    floor = Floor(pause_s=0.096).to(State.HEARING)
+    assert floor.silence(2) == []
+    assert kinds(floor.silence(1)) == [AskTurnDetector, Speculate]
+    assert floor.taker.state is State.DECIDING
+
+
+def test_speculation_can_be_off_and_silence_mode_asks_nobody() -> None:
+    assert kinds(Floor(speculate=False).to(State.HEARING).silence(3)) == [AskTurnDetector]
+    assert kinds(Floor(mode="silence").to(State.HEARING).silence(3)) == [Speculate]
+
+
+def test_voice_after_a_pause_goes_on_with_the_utterance() -> None:
+    floor = Floor(resume_s=0.064).to(State.DECIDING)
+    assert floor.voice(1) == []
+    assert floor.voice(1) == [Discard()]
+    assert floor.taker.state is State.HEARING
+
+
+def test_a_single_voiced_window_does_not_void_the_pause() -> None:
+    floor = Floor(max_silence_s=0.5).to(State.DECIDING)
+    assert floor.voice(1) == []
+    assert kinds(floor.silence(13)) == [CommitTurn]
+
+
+def test_a_sure_turn_detector_commits_after_min_silence() -> None:
+    floor = Floor(min_silence_s=0.224).to(State.DECIDING)
+    assert floor.step(Score(1, 0.9)) == []
+    assert floor.silence(3) == []
+    assert kinds(floor.silence(1)) == [CommitTurn]
+    assert floor.taker.state is State.REPLYING
+
+
+def test_a_late_score_commits_at_once() -> None:
+    floor = Floor(min_silence_s=0.224).to(State.DECIDING)
+    floor.silence(10)
+    (commit,) = floor.step(Score(1, 0.9))
+    assert commit == CommitTurn(pytest.approx(20 * WINDOW_S))
+
+
+def test_a_score_for_an_earlier_pause_does_not_count() -> None:
+    floor = Floor().to(State.DECIDING)
+    floor.voice(3)
+    floor.silence(10)
+    assert floor.step(Score(1, 0.9)) == []
+    assert kinds(floor.step(Score(2, 0.9))) == [CommitTurn]
+
+
+def test_an_unsure_turn_detector_waits_for_max_silence() -> None:
+    floor = Floor(max_silence_s=1.0).to(State.DECIDING)
+    floor.step(Score(1, 0.1))
+    assert floor.silence(28) == []
+    assert kinds(floor.silence(1)) == [CommitTurn]
+
+
+def test_a_very_short_silence_limit_decides_at_the_pause() -> None:
+    floor = Floor(mode="silence", max_silence_s=0.064).to(State.HEARING)
+    assert kinds(floor.silence(2)) == [Speculate, CommitTurn]
+
+
+@pytest.mark.parametrize("state", [State.HEARING, State.DECIDING])
+def test_the_client_can_commit_and_clear(state: State) -> None:
+    assert kinds(Floor().to(state).step(Commit())) == [CommitTurn]
+    floor = Floor().to(state)
+    assert floor.step(Clear()) == [Discard()]
+    assert floor.taker.state is State.LISTENING
+
+
+@pytest.mark.parametrize("state", [State.HEARING, State.DECIDING])
+def test_a_stalled_microphone_commits(state: State) -> None:
+    floor = Floor(stall_s=2.0).to(state)
+    floor.now += 1.9
+    assert floor.step(Tick()) == []
+    floor.now += 0.2
+    assert kinds(floor.step(Tick())) == [CommitTurn]
+
+
+def test_an_utterance_has_a_greatest_length() -> None:
+    floor = Floor(max_utterance_s=5.0)
+    actions = kinds(floor.voice(400))
+    assert actions[:2] == [SpeechStarted, CommitTurn]
+    assert Reopen not in actions
+    assert Interrupt in actions
+    pausing = Floor(max_utterance_s=2.0, max_silence_s=9.0)
+    pausing.voice(3)
+    assert kinds(pausing.silence(80)) == [AskTurnDetector, Speculate, CommitTurn]
+
+
+def test_a_second_utterance_does_not_contain_the_first() -> None:
+    floor = Floor().to(State.REPLYING)
+    commit_s = floor.now
+    floor.step(ReplyEnded())
+    (started,) = floor.voice(3)
+    assert started == SpeechStarted(commit_s)
+
+
+def test_voice_soon_after_the_commit_reopens() -> None:
+    floor = Floor(start_s=0.096, reopen_s=0.6).to(State.REPLYING)
+    floor.silence(5)
+    assert floor.voice(2) == []
+    assert floor.voice(1) == [Reopen(), SpeechStarted(0.0)]
+    assert floor.taker.state is State.HEARING
+
+
+def test_voice_after_the_reply_was_heard_does_not_reopen() -> None:
+    floor = Floor(barge_in_s=0.192).to(State.REPLYING)
+    floor.step(ReplyHeard())
+    assert floor.voice(5) == []
+    assert kinds(floor.voice(1)) == [Interrupt, SpeechStarted]
+
+
+def test_late_voice_does_not_reopen() -> None:
+    floor = Floor(reopen_s=0.6, barge_in_s=0.192).to(State.REPLYING)
+    floor.silence(20)
+    assert kinds(floor.voice(6)) == [Interrupt, SpeechStarted]
+
+
+def test_without_interruption_the_reply_goes_on() -> None:
+    floor = Floor(interrupt_response=False).to(State.REPLYING)
+    floor.step(ReplyHeard())
+    assert kinds(floor.voice(6)) == [SpeechStarted]
+
+
+def test_a_reply_that_the_client_asked_for_can_be_interrupted_but_not_reopened() -> None:
+    floor = Floor()
+    floor.step(ReplyStarted())
+    assert floor.taker.state is State.REPLYING
+    assert kinds(floor.voice(6)) == [Interrupt, SpeechStarted]
+
+
+def test_the_floor_is_free_when_the_reply_has_ended() -> None:
+    floor = Floor(idle_timeout_s=5.0).to(State.REPLYING)
+    floor.step(ReplyEnded())
+    assert floor.taker.state is State.LISTENING
+    floor.now += 5.0
+    assert floor.step(Tick()) == [IdleTimeout()]
+    assert floor.step(Tick()) == []
+
+
+@pytest.mark.parametrize("state", [State.LISTENING, State.REPLYING])
+def test_manual_mode_hears_no_voice(state: State) -> None:
+    floor = Floor().to(state)
+    floor.step(Configure(TurnTaking(mode="manual")))
+    assert floor.voice(100) == []
+    assert floor.taker.state is state
+
+
+@pytest.mark.parametrize("state", [State.HEARING, State.DECIDING])
+def test_switching_to_manual_mode_forgets_the_utterance(state: State) -> None:
+    floor = Floor().to(state)
+    assert floor.step(Configure(TurnTaking(mode="manual"))) == [Discard()]
+    assert floor.taker.state is State.LISTENING
+
+
+INPUTS = st.one_of(
+    st.builds(
+        lambda voiced, count: ("windows", VOICE if voiced else SILENCE, count), st.booleans(), st.integers(1, 40)
+    ),
+    st.sampled_from([Wake(), Commit(), Clear(), ReplyStarted(), ReplyHeard(), ReplyEnded(), Tick()]),
+    st.builds(Score, st.integers(0, 5), st.floats(0, 1)),
+    st.builds(
+        lambda mode, wake: Configure(TurnTaking(mode=mode, wake=wake)),
+        st.sampled_from(["semantic", "silence", "manual"]),
+        st.booleans(),
+    ),
+)
+
+
+@given(st.lists(INPUTS, max_size=40))
+def test_whatever_happens_the_actions_make_sense(script: list[object]) -> None:
+    """Utterances start and end by turns, a reply is only interrupted while there is one, and time never runs back."""
+    floor = Floor()
+    speaking = False
+    last_start_s = 0.0
+    for entry in script:
+        actions = floor.windows(entry[1], entry[2]) if isinstance(entry, tuple) else floor.step(entry)  # type: ignore[arg-type]
+        for action, following in zip(actions, [*actions[1:], None], strict=False):
+            match action:
+                case SpeechStarted(start_s):
+                    assert not speaking
+                    assert last_start_s <= start_s <= floor.now
+                    speaking, last_start_s = True, start_s
+                case CommitTurn(voice_end_s):
+                    assert speaking
+                    assert voice_end_s <= floor.now
+                    speaking = False
+                case Interrupt() | Reopen():
+                    assert not speaking
+                    assert isinstance(following, SpeechStarted)
+                case _:
+                    pass
+        if isinstance(entry, Clear | Configure) and floor.taker.state is State.LISTENING:
+            speaking = False
+        assert speaking == (floor.taker.state in (State.HEARING, State.DECIDING))
+        if speaking:
+            assert floor.taker.deadline is not None
