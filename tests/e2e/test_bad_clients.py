@@ -136,6 +136,23 @@ def test_a_client_that_never_reads_is_disconnected_and_its_memory_comes_back(ser
     assert asyncio.run(talk()) < 30
 
 
+def test_a_client_that_reads_too_late_finds_out_why_it_was_disconnected(serve, tmp_path):
+    file = tmp_path / "impatient.toml"
+    file.write_text("[server]\nsend_timeout_s = 0.5\n")
+    server = serve(begin=Chatterbox, file=file)
+
+    async def talk():
+        async with connect(server.ws_url, max_queue=1, max_size=None) as late:
+            await settled(lambda: sessions(server) == 1)
+            await settled(lambda: sessions(server) == 0)
+            with contextlib.suppress(ConnectionClosed):
+                async for _ in late:
+                    pass
+            return late.close_code
+
+    assert asyncio.run(talk()) == 1008
+
+
 def test_a_client_that_vanishes_leaves_nothing_behind_and_others_go_on(serve, caplog):
     server = serve()
 
