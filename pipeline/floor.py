@@ -235,7 +235,10 @@ class Floor:
         elif self._replying is None:
             self._waiting = None
             await self._write_down(turn)
-            await (self._reply(turn) if turn.brief.answer else self._yield())
+            if turn.brief.answer:
+                await self._reply(turn)
+            else:
+                await self._yield()
 
     async def _leave_unanswered(self) -> None:
         """Keep the utterance that still waits in the conversation: its turn hasn't come before the next one's."""

@@ -1,0 +1,43 @@
+"""The client of a measurement, in a process of its own: asks the server every recording and prints a row for each."""
+
+import argparse
+import asyncio
+import json
+from typing import Any
+
+from clients.ask import ask
+from tests.bench.recordings import NO_SPEECH, Recording, recordings
+
+
+async def one(url: str, recording: Recording) -> dict[str, Any]:
+    """Ask one recording, in real time, and return what came of it. Times are seconds after the last voiced sample."""
+    patience_s = 3.0 if recording.kind in NO_SPEECH else 6.0
+    exchange = await ask(url, recording.samples(), recording.speech_end_s, patience_s=patience_s)
+    return {
+        "id": recording.id,
+        "kind": recording.kind,
+        "end_is_sure": recording.speech_end_s is not None,
+        "transcript": exchange.transcript,
+        "reply": exchange.reply,
+        "answered": exchange.answered,
+        "status": exchange.status,
+        "error": exchange.error,
+        "voice_to_voice_s": exchange.voice_to_voice_s,
+        "commit_s": exchange.commit_s,
+        "reply_s": exchange.reply_s,
+        "server": exchange.timings,
+    }
+
+
+async def main() -> None:
+    """Ask the recordings of the kinds that the command line names."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("url")
+    parser.add_argument("kinds", nargs="+")
+    arguments = parser.parse_args()
+    for recording in recordings(*arguments.kinds):
+        print(json.dumps(await one(arguments.url, recording)), flush=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

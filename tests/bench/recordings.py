@@ -1,0 +1,43 @@
+"""The recordings that are measured with, and how to play one as a microphone hears it."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from audio.pcm import read_wav, resample
+from audio.types import OUTPUT_RATE, Samples
+
+SPEECH = Path(__file__).resolve().parent.parent / "data" / "speech"
+NO_SPEECH = frozenset({"noise", "music", "silence"})
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A row of the index."""
+
+    id: str
+    kind: str
+    lang: str
+    text: str
+    speech_end_s: float | None
+    """None where there is no speech, or where its end isn't known to within 30 ms."""
+
+    def samples(self) -> Samples:
+        """Return its sound at OUTPUT_RATE, as a Realtime client sends it."""
+        return resample(*read_wav(SPEECH / f"{self.id}.wav"), OUTPUT_RATE)
+
+
+def recordings(*kinds: str) -> list[Recording]:
+    """Return the recordings of these kinds, in the index's order."""
+    rows = [json.loads(line) for line in (SPEECH / "index.jsonl").read_text().splitlines()]
+    return [
+        Recording(
+            row["id"],
+            row["kind"],
+            row.get("lang") or "",
+            row.get("text") or "",
+            row["speech_end_s"] if row.get("end_conf") == "high" else None,
+        )
+        for row in rows
+        if row["kind"] in kinds
+    ]
