@@ -21,7 +21,9 @@ from assistant.sources import Delivery, Progress
 __all__ = ["MissingModel", "ModelError", "Progress", "SourceError", "State", "Store"]
 
 _MARKER = ".verified"
+_BROKEN = "damaged\n"
 _WORKPLACE = ".fetching"
+_FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +56,13 @@ class Store:
             return State.ABSENT
         if any(_length(folder / file.name) != file.bytes for file in model.files):
             return State.DAMAGED
-        return State.READY if _read(folder / _MARKER) == _seal(model) else State.UNCHECKED
+        match _read(folder / _MARKER):
+            case mark if mark == _seal(model):
+                return State.READY
+            case mark if mark == _BROKEN:
+                return State.DAMAGED
+            case _:
+                return State.UNCHECKED
 
     def has(self, name: str) -> bool:
         """Tell whether the model is here. Files that nobody checked yet are checked now, once."""
@@ -107,16 +115,11 @@ class Store:
         return catalogue.find(self.models, name)
 
     def _check(self, name: str) -> str | None:
-        """Hash the files, mark the folder when all are right, and return what is amiss otherwise."""
+        """Hash the files, mark the folder with the outcome, and return what is amiss, if anything."""
         model, folder = self._model(name), self.root / name
-        marker = folder / _MARKER
-        for file in model.files:
-            amiss = _compare(folder / file.name, file)
-            if amiss is not None:
-                _forget(marker)
-                return amiss
-        _mark(marker, model)
-        return None
+        amiss = next(filter(None, (_compare(folder / file.name, file) for file in model.files)), None)
+        _mark(folder / _MARKER, _seal(model) if amiss is None else _BROKEN)
+        return amiss
 
     @contextmanager
     def _alone(self, name: str) -> Iterator[None]:
@@ -176,8 +179,8 @@ class Store:
                 f"Offline: the model {name} is not on this machine, and {tried} can't be reached. "
                 f"Connect to the internet and try again, {by_hand}."
             )
-        said = "; ".join(f"{label}: {error}" for label, error in failures)
-        return f"The model {name} can't be fetched. {said}. Try again later, {by_hand}."
+        said = " ".join(f"{label[0].upper()}{label[1:]}: {error}." for label, error in failures)
+        return f"The model {name} can't be fetched. {said} Try again later, {by_hand}."
 
     def _check_space(self, name: str, needed: int) -> None:
         free = shutil.disk_usage(self.root).free
@@ -194,7 +197,7 @@ class Store:
                 f"The disk is full: the model {name} takes {catalogue.size(model.bytes)} in {self.root}. "
                 "Free some space, or set PARLEY_MODELS to a folder on another disk."
             )
-        if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
+        if error.errno in _FORBIDDEN:
             return ModelError(
                 f"Parley may not write to {self.root}: give yourself the right to, "
                 "or set PARLEY_MODELS to a folder that is yours."
@@ -211,23 +214,13 @@ def _seal(model: Model) -> str:
     return "".join(f"{file.sha256}  {file.name}\n" for file in model.files)
 
 
-def _mark(marker: Path, model: Model) -> None:
+def _mark(marker: Path, text: str) -> None:
     try:
-        marker.write_text(_seal(model), encoding="utf-8")
-    except PermissionError:
-        logger.info("%s is read-only: its models are hashed at every start.", marker.parent.parent)
+        marker.write_text(text, encoding="utf-8")
     except OSError as error:
-        if error.errno != errno.EROFS:
-            raise
+        if error.errno not in _FORBIDDEN:
+            raise ModelError(f"Cannot write {marker}: {error.strerror}.") from error
         logger.info("%s is read-only: its models are hashed at every start.", marker.parent.parent)
-
-
-def _forget(marker: Path) -> None:
-    # Without the marker the next pull looks closely and fetches the model again.
-    try:
-        marker.unlink(missing_ok=True)
-    except OSError as error:
-        raise ModelError(f"Cannot remove {marker}: {error.strerror}.") from error
 
 
 def _read(path: Path) -> str | None:

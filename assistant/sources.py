@@ -40,9 +40,12 @@ _UNREACHABLE = re.compile(
     r"LocalEntryNotFoundError|OfflineModeIsEnabled|Network is unreachable"
 )
 _CREDENTIALS = re.compile(r"//[^/@\s]+@")
+# The first request fails at once without a network, where the download would try for half a minute.
 _HUB = """
 import sys
-from huggingface_hub import hf_hub_download
+from huggingface_hub import constants, hf_hub_download
+from huggingface_hub.utils import get_session
+get_session().head(constants.ENDPOINT, timeout=10)
 hf_hub_download(sys.argv[1], sys.argv[2], revision=sys.argv[3], local_dir=sys.argv[4])
 """
 
