@@ -18,7 +18,6 @@ from starlette.types import Scope
 from starlette.websockets import WebSocket
 
 from assistant.config import Config
-
 from assistant.models import Store
 from assistant.server.auth import Guard, token_of_environment
 from assistant.server.listener import Listener, bind, url_of
@@ -134,7 +133,8 @@ async def serve(config: Config, store: Store, on_ready: Callable[[str], None]) -
 
 
 async def _warm(config: Config, store: Store, app: Starlette, listener: Listener, ready: Callable[[], None]) -> None:
-    from assistant.factory import build
+    from assistant.factory import build  # noqa: PLC0415 - the app itself can be had without any engine
+
     async with build(config, store) as engines:
         await listener.listening.wait()
         app.state.house.warm(engines)

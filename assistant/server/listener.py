@@ -42,6 +42,10 @@ class _Socket(WebSocketsSansIOProtocol):
             raise ClientDisconnected
         await super().send(message)
 
+    def keepalive_timeout(self) -> None:
+        super().keepalive_timeout()
+        self.transport.abort()  # who doesn't answer a ping won't read what is left either
+
     def shutdown(self) -> None:
         if not self.handshake_complete or self.close_sent:
             super().shutdown()

@@ -5,10 +5,10 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final, Protocol, TypeVar
 
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from assistant.config import Config
 from assistant.server.decode import Decoder
@@ -87,8 +87,9 @@ class _Hangup(Exception):  # noqa: N818 - it ends a connection, which isn't alwa
 async def refuse(websocket: WebSocket, code: str, message: str) -> None:
     """Accept the connection only to say why it can't be had now."""
     await websocket.accept(_subprotocol(websocket))
-    await websocket.send_text(encode(error_message(code, message, fault="server")))
-    await websocket.close(_TRY_AGAIN_LATER, message)
+    with suppress(WebSocketDisconnect):
+        await websocket.send_text(encode(error_message(code, message, fault="server")))
+        await websocket.close(_TRY_AGAIN_LATER, message)
 
 
 async def converse(websocket: WebSocket, config: Config, engines: Engines, begin: NewConversation) -> None:
@@ -96,10 +97,8 @@ async def converse(websocket: WebSocket, config: Config, engines: Engines, begin
     await websocket.accept(_subprotocol(websocket))
     session = SessionConfig.fresh(config, websocket.query_params.get("model") or "parley")
     connection = _Connection(websocket, config, session, begin(engines, session.settings(), new_id=new_id))
-    try:
+    with suppress(WebSocketDisconnect):
         await connection.run()
-    except WebSocketDisconnect:
-        return
 
 
 def _subprotocol(websocket: WebSocket) -> str | None:
@@ -136,7 +135,8 @@ class _Connection:
             logger.error("A session failed (%s); the others go on. Log level debug tells more.", kinds)  # noqa: TRY400
             logger.debug("The failed session", exc_info=raised)
             hangup = _Hangup(_INTERNAL_ERROR, "The session failed.")
-        if hangup.code is None:
+        states = (self._websocket.client_state, self._websocket.application_state)
+        if hangup.code is None or WebSocketState.DISCONNECTED in states:
             return
         if hangup.code == _INTERNAL_ERROR:
             await self._last_word("session_failed", "The session failed. Connect again.")

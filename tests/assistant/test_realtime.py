@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from assistant.config import load
+from assistant.server import session_config
 from assistant.server.app import build_app
 from audio.types import INPUT_RATE, OUTPUT_RATE
 from pipeline import events
@@ -429,6 +430,16 @@ def test_a_session_that_breaks_ends_with_a_typed_error(caplog):
     error, close = with_socket(test)
     assert (error["error"]["type"], close["code"]) == ("server_error", 1011)
     assert "secret" not in caplog.text
+
+
+def test_a_session_that_has_reached_its_greatest_length_ends(monkeypatch):
+    monkeypatch.setattr(session_config, "SESSION_S", 0)
+
+    async def test(socket):
+        return await socket.next(), await socket.raw()
+
+    error, close = with_socket(test)
+    assert (error["error"]["code"], close["code"]) == ("session_expired", 1001)
 
 
 # --- The other routes ---
