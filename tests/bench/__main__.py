@@ -103,22 +103,21 @@ def show(result: dict[str, Any], console: Console) -> None:
     for name, figures, asked in lines:
         table.add_row(name, *(str(figures.get(key, "-")) for key in ("n", "p50", "p95", "min", "max")), asked)
     console.print(table)
+    wrong = result["replies_to_non_speech"]
     console.print(
-        f"answered {result['answered']} of {result['asked']}; words or replies for non-speech: "
-        f"{len(result['replies_to_non_speech'])} of {result['non_speech']} (asked: 0) {result['replies_to_non_speech']}\n"
-        f"ready in {result['ready_s']} s (asked: 6); resident {result['resident_gb']} GB, peak {result['peak_gb']} GB "
-        f"(asked: {gigabytes}); CPU {result['cpu_s_per_turn']} core-seconds a turn\n"
+        f"answered {result['answered']} of {result['asked']}; "
+        f"words or replies for non-speech: {len(wrong)} of {result['non_speech']} (asked: 0) {wrong or ''}\n"
+        f"ready in {result['ready_s']} s (asked: 6); "
+        f"resident {result['resident_gb']} GB, peak {result['peak_gb']} GB (asked: {gigabytes}); "
+        f"CPU {result['cpu_s_per_turn']} core-seconds a turn\n"
     )
 
 
 def machine() -> str:
     """Describe this machine."""
-    names = [
-        line.partition(":")[2].strip()
-        for line in Path("/proc/cpuinfo").read_text().splitlines()
-        if "model name" in line
-    ]
-    return f"{len(os.sched_getaffinity(0))} cores of {names[0] if names else platform.machine()}, Python {platform.python_version()}"
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    name = next((line.partition(":")[2].strip() for line in lines if "model name" in line), platform.machine())
+    return f"{len(os.sched_getaffinity(0))} cores of {name}, Python {platform.python_version()}"
 
 
 def main() -> None:
