@@ -1,0 +1,157 @@
+"""The engines that a configuration asks for: the one place that knows their classes.
+
+Each `case` imports its engine, so that nobody pays for, or needs, the libraries of an engine that isn't chosen.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import ExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Protocol, TypeVar, assert_never
+
+from assistant.config import Config
+from assistant.cpu import cores
+from assistant.models import Store
+from pipeline.engines import Engines, LanguageModel, SpeechToText, TextToSpeech, TurnDetector, VoiceDetector
+
+# ruff: noqa: PLC0415 - see above
+
+
+class _Lifetime(Protocol):
+    async def warm(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class _Vad(VoiceDetector, _Lifetime, Protocol): ...
+
+
+class _Turn(TurnDetector, _Lifetime, Protocol): ...
+
+
+class _Stt(SpeechToText, _Lifetime, Protocol): ...
+
+
+class _Llm(LanguageModel, _Lifetime, Protocol): ...
+
+
+class _Tts(TextToSpeech, _Lifetime, Protocol): ...
+
+
+_E = TypeVar("_E", bound=_Lifetime)
+
+
+@asynccontextmanager
+async def build(config: Config, store: Store) -> AsyncIterator[Engines]:
+    """Load the engines side by side, run each once, and close them at the end. Takes a few seconds.
+
+    Raises MissingModel when a model isn't on this machine, before anything is loaded.
+    """
+    folders = await asyncio.to_thread(lambda: {name: store.path(name) for name in config.models()})
+    closing = ExitStack()
+    try:
+        yield await _start_all(config, folders, closing)
+    finally:
+        await asyncio.to_thread(closing.close)
+
+
+async def _start_all(config: Config, folders: dict[str, Path], closing: ExitStack) -> Engines:
+    async def start(make: Callable[[], _E]) -> _E:
+        engine = await asyncio.to_thread(make)
+        closing.callback(engine.close)
+        await engine.warm()
+        return engine
+
+    async with asyncio.TaskGroup() as group:
+        vad = group.create_task(start(lambda: _vad(config, folders)))
+        turn = group.create_task(start(lambda: _turn(config, folders)))
+        stt = group.create_task(start(lambda: _stt(config, folders)))
+        tts = group.create_task(start(lambda: _tts(config, folders)))
+        match config.live.engine:
+            case "none":
+                live = None
+            case "moonshine" if (config.stt.engine, config.stt.model) == ("moonshine", config.live.model):
+                live = stt
+            case "moonshine":
+                live = group.create_task(start(lambda: _moonshine(folders[config.live.model], threads=1)))
+            case _ as never:
+                assert_never(never)
+        # Last, because llama.cpp keeps the interpreter to itself while it loads.
+        llm = group.create_task(start(lambda: _llm(config, folders)))
+    return Engines(
+        vad=vad.result(),
+        turn=turn.result(),
+        stt=stt.result(),
+        live=None if live is None else live.result(),
+        llm=llm.result(),
+        tts=tts.result(),
+    )
+
+
+def _vad(config: Config, folders: dict[str, Path]) -> _Vad:
+    match config.vad.engine:
+        case "silero":
+            from audio.vad.silero import SileroVad
+
+            return SileroVad(folders[config.vad.model])
+        case _ as never:
+            assert_never(never)
+
+
+def _turn(config: Config, folders: dict[str, Path]) -> _Turn:
+    match config.turn_detector.engine:
+        case "smart-turn":
+            from audio.turn.smart_turn import SmartTurn
+
+            return SmartTurn(folders[config.turn_detector.model])
+        case "none":
+            from audio.turn.silence import Silence
+
+            return Silence()
+        case _ as never:
+            assert_never(never)
+
+
+def _stt(config: Config, folders: dict[str, Path]) -> _Stt:
+    settings = config.stt
+    match settings.engine:
+        case "faster-whisper":
+            from audio.stt.faster_whisper import FasterWhisper
+
+            return FasterWhisper(folders[settings.model], threads=settings.threads, short_window=settings.short_window)
+        case "moonshine":
+            return _moonshine(folders[settings.model], threads=settings.threads)
+        case _ as never:
+            assert_never(never)
+
+
+def _moonshine(folder: Path, *, threads: int) -> _Stt:
+    from audio.stt.moonshine import Moonshine
+
+    return Moonshine(folder, threads=threads)
+
+
+def _llm(config: Config, folders: dict[str, Path]) -> _Llm:
+    settings = config.llm
+    match settings.engine:
+        case "llama.cpp":
+            from assistant.llm.embedded import EmbeddedLlm
+
+            return EmbeddedLlm(
+                folders[settings.model],
+                threads=settings.threads or max(1, cores() - 1),
+                context_tokens=settings.context_tokens,
+                parallel=settings.parallel,
+            )
+        case _ as never:
+            assert_never(never)
+
+
+def _tts(config: Config, folders: dict[str, Path]) -> _Tts:
+    match config.tts.engine:
+        case "piper":
+            from audio.tts.piper import Piper
+
+            return Piper(folders[config.tts.model], threads=config.tts.threads)
+        case _ as never:
+            assert_never(never)

@@ -1,0 +1,237 @@
+"""A language model inside this process: llama.cpp by way of xllamacpp."""
+
+import asyncio
+import json
+import os
+import tempfile
+import threading
+from collections.abc import AsyncGenerator, Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any, Literal
+
+from assistant.cpu import cores
+from assistant.llm.slots import Slots
+from pipeline.engines import ChatMessage, Finish, Generated, TextDelta
+from pipeline.errors import ParleyError
+
+_SLOTS = 8
+"""Conversations whose work is remembered; they share one cache of `context_tokens * parallel` tokens."""
+
+_BATCH_TOKENS = 64
+"""Prompt tokens between two looks at the stop flag (and between two tokens of the other conversations)."""
+
+
+class LlmError(ParleyError):
+    """The language model can't be loaded or can't answer; the message says why."""
+
+
+class EmbeddedLlm:
+    """Answers with a GGUF model, in up to `parallel` conversations at once; further ones wait in their order.
+
+    `model` is a .gguf file or a folder with one. `threads` generate; prompts are read with every core, because that
+    is what the first word waits for and the threads sleep rather than spin when a core is taken. A conversation holds
+    `context_tokens`. Loading blocks for about a second. Raises LlmError when the model can't be loaded.
+    """
+
+    def __init__(self, model: Path, *, threads: int, context_tokens: int, parallel: int) -> None:
+        file = _gguf(model)
+        self._server = _load(file, threads, context_tokens, parallel)
+        self._slots = Slots(max(parallel, _SLOTS))
+        self._threads = ThreadPoolExecutor(parallel, thread_name_prefix="llm")
+        self._closing = threading.Event()
+
+    async def warm(self) -> None:
+        """Touch every weight once, so that the first answer doesn't wait for the disk."""
+        await self._read([ChatMessage("user", "Hello")])
+
+    async def prefill(self, messages: Sequence[ChatMessage]) -> None:
+        """Read this prefix of a prompt now, so that a `stream` that begins with it starts sooner."""
+        await self._read(messages)
+
+    def stream(
+        self, messages: Sequence[ChatMessage], *, max_tokens: int, temperature: float
+    ) -> AsyncGenerator[Generated, None]:
+        """Generate the next assistant message: pieces of text, then one Finish.
+
+        Closing the iterator stops the work within a token (or, while the prompt is read, within a batch of it).
+        Raises LlmError when the prompt doesn't fit into the context.
+        """
+        return self._generate(messages, max_tokens, temperature, prefill=False)
+
+    def close(self) -> None:
+        """Stop what is being generated and free the model. Blocks until that is done, a fraction of a second."""
+        self._closing.set()
+        self._threads.shutdown(wait=True, cancel_futures=True)
+        self._server = None
+
+    async def _read(self, messages: Sequence[ChatMessage]) -> None:
+        async with aclosing(self._generate(messages, 1, 0.0, prefill=True)) as pieces:
+            async for _ in pieces:
+                pass
+
+    async def _generate(
+        self, messages: Sequence[ChatMessage], max_tokens: int, temperature: float, *, prefill: bool
+    ) -> AsyncGenerator[Generated, None]:
+        loop = asyncio.get_running_loop()
+        pieces: asyncio.Queue[Generated | BaseException] = asyncio.Queue()  # holds max_tokens at most
+        stop = threading.Event()
+
+        def deliver(piece: Generated | BaseException) -> None:
+            if not stop.is_set():
+                loop.call_soon_threadsafe(pieces.put_nowait, piece)
+
+        def ended(work: "Future[None]") -> None:
+            if not work.cancelled() and (error := work.exception()) is not None:
+                deliver(error)
+
+        body = {
+            "messages": [{"role": message.role, "content": message.content} for message in messages],
+            "max_tokens": max_tokens,
+            "temperature": temperature,
+            "stream": True,
+            "stream_options": {"include_usage": True},
+            "return_progress": True,  # calls back during the prompt too, which is when it can be stopped
+        }
+        work = self._threads.submit(self._work, body, messages, prefill, stop, deliver)
+        work.add_done_callback(ended)
+        try:
+            while True:
+                piece = await pieces.get()
+                if isinstance(piece, BaseException):
+                    raise piece
+                yield piece
+                if isinstance(piece, Finish):
+                    return
+        finally:
+            stop.set()
+            work.cancel()
+
+    def _work(
+        self,
+        body: dict[str, Any],
+        messages: Sequence[ChatMessage],
+        prefill: bool,
+        stop: threading.Event,
+        deliver: Callable[[Generated], None],
+    ) -> None:
+        reply = _Reply()
+
+        def take(chunk: str) -> bool:
+            if stop.is_set() or self._closing.is_set():
+                return True
+            for piece in reply.take(json.loads(chunk)):
+                deliver(piece)
+            return False
+
+        with self._slots.lend(messages, stop, fresh=prefill) as slot:
+            if stop.is_set():
+                return
+            self._server.handle_chat_completions(json.dumps(body | {"id_slot": slot.number}), take)
+            slot.text += "".join(reply.text)
+        if self._closing.is_set():
+            raise LlmError("The language model is shutting down.")
+        if stop.is_set():
+            return
+        if reply.finish is None:
+            raise LlmError(reply.error or "The language model stopped without an answer.")
+        deliver(reply.finish)  # not before the slot is free: the next request may be waiting for this one's end
+
+
+class _Reply:
+    """Reads llama.cpp's chunks of one answer."""
+
+    def __init__(self) -> None:
+        self.text: list[str] = []
+        self.finish: Finish | None = None
+        self.error = ""
+        self._reason: Literal["stop", "length"] = "stop"
+
+    def take(self, chunk: dict[str, Any]) -> list[TextDelta]:
+        """Note what the chunk says, and return the text in it."""
+        if "error" in chunk:
+            self.error = _explain(chunk["error"])
+            return []
+        pieces: list[TextDelta] = []
+        for choice in chunk["choices"]:
+            if content := choice["delta"].get("content"):
+                self.text.append(content)
+                pieces.append(TextDelta(content))
+            if choice["finish_reason"] == "length":
+                self._reason = "length"
+        if usage := chunk.get("usage"):
+            self.finish = Finish(
+                reason=self._reason,
+                input_tokens=usage["prompt_tokens"],
+                cached_tokens=usage["prompt_tokens_details"]["cached_tokens"],
+                output_tokens=usage["completion_tokens"],
+            )
+        return pieces
+
+
+def _explain(error: dict[str, Any]) -> str:
+    if error.get("type") == "exceed_context_size_error":
+        return (
+            f"The conversation has {error['n_prompt_tokens']} tokens, and the language model's context holds "
+            f"{error['n_ctx']}: shorten the conversation, or raise context_tokens in [llm]."
+        )
+    return f"The language model refused the request: {error.get('message', error)}"
+
+
+def _gguf(model: Path) -> Path:
+    if model.is_dir():
+        files = sorted(model.glob("*.gguf"))  # of a model in several files, llama.cpp wants the first
+        if not files:
+            raise LlmError(f"There is no .gguf file in {model}: fetch the model again.")
+        model = files[0]
+    try:
+        with model.open("rb") as file:
+            magic = file.read(4)
+    except OSError as error:
+        raise LlmError(f"Cannot read the language model {model}: {error.strerror}.") from error
+    if magic != b"GGUF":
+        raise LlmError(f"{model} is not a GGUF file: fetch the model again.")
+    return model
+
+
+def _load(file: Path, threads: int, context_tokens: int, parallel: int) -> Any:
+    xllamacpp = _import()
+    params = xllamacpp.CommonParams()
+    params.model.path = str(file)
+    params.verbosity = -1  # llama.cpp writes to stderr, and writes down prompts at that
+    params.cpuparams.n_threads = threads
+    params.cpuparams_batch.n_threads = max(threads, cores())
+    params.n_threads_http = 1
+    params.n_ctx = context_tokens * parallel
+    params.n_parallel = max(parallel, _SLOTS)
+    params.kv_unified = True
+    params.kv_unified_per_slot = context_tokens
+    params.n_batch = params.n_ubatch = _BATCH_TOKENS
+    params.cache_ram_mib = 0  # Slots does better: the server's own store may forget the conversation that goes on
+    params.cache_idle_slots = False
+    params.fit_params = False  # it loads the model twice to measure it
+    params.warmup = False
+    params.force_pure_content_parser = True
+    params.reasoning_format = xllamacpp.common_reasoning_format.COMMON_REASONING_FORMAT_NONE
+    # xllamacpp always listens: let it be on a socket in a private folder that is gone a moment later.
+    with tempfile.TemporaryDirectory(prefix="parley-") as folder:
+        params.hostnames = [f"{folder}/llama.sock"]
+        try:
+            return xllamacpp.Server(params)
+        except RuntimeError as error:
+            raise LlmError(f"llama.cpp cannot load {file}: it is incomplete, damaged or of an unknown kind.") from error
+
+
+def _import() -> Any:
+    # By default OpenMP's threads spin while they wait, and beside one busy process two of them are ten times slower
+    # than one. It reads its settings once, when it is loaded, so other libraries' copies aren't touched.
+    key = "OMP_WAIT_POLICY"
+    before = os.environ.get(key)
+    os.environ.setdefault(key, "PASSIVE")
+    try:
+        import xllamacpp  # noqa: PLC0415 - after the setting above
+    finally:
+        if before is None:
+            del os.environ[key]
+    return xllamacpp

@@ -1,0 +1,75 @@
+"""Which conversation's remembered work a request goes on from."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from os.path import commonprefix
+
+from pipeline.engines import ChatMessage
+
+
+@dataclass(slots=True)
+class Slot:
+    """One remembered prompt with its answer. `text` stands for what llama.cpp has in this slot."""
+
+    number: int
+    text: str = ""
+    used: int = 0
+    stop: threading.Event | None = None
+    """Of the request that has the slot; None when it is idle."""
+
+    @property
+    def free(self) -> bool:
+        """Whether the slot is idle or will be in a moment."""
+        return self.stop is None or self.stop.is_set()
+
+
+class Slots:
+    """Lends each request the slot where it saves the most work, and where the least is lost.
+
+    Left to choose, llama.cpp gives a new conversation the slot of the one that has the same system prompt. Work is
+    weighed in characters: those that the request shares with the slot, less those of the slot that it would destroy.
+    Safe to use from several threads.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._slots = [Slot(number) for number in range(count)]
+        self._clock = 0
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def lend(self, messages: Sequence[ChatMessage], stop: threading.Event, *, fresh: bool = False) -> Iterator[Slot]:
+        """Lend the best slot for a prompt; wait where it is one whose request was just told to stop.
+
+        `stop` tells the borrower to stop. `fresh`: rather an empty slot than one that holds just the same. At most as
+        many may be lent at once as there are slots.
+        """
+        text = "".join(f"\n{message.role}\n{message.content}" for message in messages)
+        with self._changed:
+            slot = self._choose(text, fresh)
+            while slot.stop is not None:
+                self._changed.wait()
+                slot = self._choose(text, fresh)
+            self._clock += 1
+            slot.text, slot.used, slot.stop = text, self._clock, stop
+        try:
+            yield slot
+        finally:
+            with self._changed:
+                slot.stop = None
+                self._changed.notify_all()
+
+    def _choose(self, text: str, fresh: bool) -> Slot:
+        free = [slot for slot in self._slots if slot.free]
+        if fresh and any(not slot.text for slot in free):
+            free = [slot for slot in free if not slot.text or not slot.text.startswith(text)]
+        best = max(free, key=lambda slot: _saved(slot.text, text))
+        if _saved(best.text, text) >= 0:
+            return best
+        return min(free, key=lambda slot: slot.used)
+
+
+def _saved(held: str, wanted: str) -> int:
+    shared = len(commonprefix([held, wanted]))  # noqa: RUF071 - characters are what is meant
+    return shared - (len(held) - shared)
