@@ -37,7 +37,7 @@ _TIMEOUT_S = 30.0
 _UNREACHABLE = re.compile(
     r"NewConnectionError|ConnectTimeout|ReadTimeout|ConnectError|Connection ?(reset|refused|broken|Error)|"
     r"Failed to establish|[Nn]ame or service not known|name resolution|getaddrinfo|ProxyError|Max retries|"
-    r"LocalEntryNotFoundError|OfflineModeIsEnabled|Network is unreachable"
+    r"OfflineModeIsEnabled|Network is unreachable"
 )
 _CREDENTIALS = re.compile(r"//[^/@\s]+@")
 # The first request fails at once without a network, where the download would try for half a minute.
@@ -161,6 +161,7 @@ def _fetch_addresses(source: Web, delivery: Delivery, progress: Progress) -> Non
             with urllib.request.urlopen(address, timeout=_TIMEOUT_S) as answer:
                 delivery.append(name, counted(answer))
         except urllib.error.HTTPError as error:
+            error.close()
             raise SourceError(f"{address} answers {error.code} {error.reason}") from error
         except (urllib.error.URLError, TimeoutError, ConnectionError, ssl.SSLError, http.client.HTTPException) as error:
             raise SourceError(f"{address} can't be reached", offline=True) from error
