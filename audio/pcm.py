@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from audio.types import Samples
 
 _FULL_SCALE: Final = np.float32(32768)
+_NOT_FINITE: Final = "The sound holds values that are not finite numbers (NaN or infinity)."
 
 _PCM: Final = 0x0001
 _FLOAT: Final = 0x0003
@@ -41,9 +42,17 @@ def from_pcm16(data: bytes) -> Samples:
 def to_pcm16(samples: Samples) -> bytes:
     """Turn samples into little-endian 16-bit PCM; what is outside -1..1 is clipped. Raises ValueError on NaN."""
     if not np.isfinite(samples).all():
-        raise ValueError("The sound holds values that are not finite numbers (NaN or infinity).")
+        raise ValueError(_NOT_FINITE)
     numbers: NDArray[np.int16] = np.clip(np.rint(samples * _FULL_SCALE), -32768, 32767).astype("<i2")
     return numbers.tobytes()
+
+
+def check_heard(audio: Samples) -> None:
+    """Raise ValueError unless `audio` is what recognisers take: mono float32 of finite numbers."""
+    if audio.ndim != 1 or audio.dtype != np.float32:
+        raise ValueError(f"A recogniser takes mono float32 sound of shape [n]; this is {audio.dtype} {audio.shape}.")
+    if not np.isfinite(audio).all():
+        raise ValueError(_NOT_FINITE)
 
 
 class Resampler:

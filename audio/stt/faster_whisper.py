@@ -1,0 +1,203 @@
+"""Speech recognition with Whisper on the CPU (faster-whisper and CTranslate2).
+
+Whisper was trained on windows of 30 s. Encoding just the utterance costs a quarter of that, and mostly gives the same
+words; where it gives reason for doubt, the full window is tried and the more likely of the two is taken. Two things
+keep the short window from repeating itself: some silence after the words, and time stamps, which tell the end.
+"""
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from faster_whisper import WhisperModel
+from faster_whisper.audio import pad_or_trim
+from faster_whisper.tokenizer import Tokenizer
+from numpy.typing import NDArray
+
+from audio.pcm import check_heard
+from audio.stt.guards import Attempt, Guards
+from audio.types import INPUT_RATE, Samples, Transcript
+
+_MIN_S: Final = 0.1
+_MAX_WINDOW_S: Final = 28.0
+"""Longer sound goes through the library's own sliding window."""
+_SILENCE_S: Final = 1.0
+_MIN_SHORT_S: Final = 6.0
+_STAMP_S: Final = 0.02
+_TOKENS_PER_S: Final = 10
+_SPARE_TOKENS: Final = 16
+_PROMPT_TOKENS: Final = 200
+
+_SHORT: Final = Guards(min_logprob=-0.6, max_no_speech=0.6, max_repeats=2)
+_FINAL: Final = Guards(min_logprob=-0.75, max_no_speech=0.6, max_repeats=3)
+_HOPELESS: Final = -1.3
+"""Likelihood below which sound that is also thought to be no speech isn't worth the full window."""
+_LONG_COMPRESSION: Final = 2.4
+
+
+class FasterWhisper:
+    """Writes down what was said, in any of Whisper's languages. Non-speech gives an empty text."""
+
+    def __init__(self, model: Path, *, threads: int, short_window: bool = True) -> None:
+        """Load the CTranslate2 model in the folder `model`, as 8-bit integers."""
+        self._whisper: Any = WhisperModel(
+            str(model), device="cpu", compute_type="int8", cpu_threads=threads, local_files_only=True
+        )
+        self._short_window = short_window
+        self._tokenizers: dict[str, Any] = {}
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="whisper")
+
+    async def transcribe(self, audio: Samples, *, language: str | None = None, prompt: str = "") -> Transcript:
+        """Return the words in `audio` (16 kHz); `language` is a hint (ISO 639-1), `prompt` holds words to expect.
+
+        Raises ValueError when `audio` isn't mono float32 or not finite, or Whisper doesn't know the language.
+        """
+        check_heard(audio)
+        if language is not None and language not in self._whisper.supported_languages:
+            raise ValueError(f"Whisper doesn't know the language {language!r}. Use a code such as 'en', or none.")
+        if audio.size < _MIN_S * INPUT_RATE:
+            return Transcript("", language)
+        return await asyncio.get_running_loop().run_in_executor(
+            self._executor, self._transcribe, audio, language, prompt
+        )
+
+    async def warm(self) -> None:
+        """Recognise once, so that the first real utterance isn't slower."""
+        tone = 0.1 * np.sin(np.arange(2 * INPUT_RATE) / 10)
+        await self.transcribe(tone.astype(np.float32), language="en")
+
+    def close(self) -> None:
+        """Stop the thread after the utterance in progress."""
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
+    def _transcribe(self, audio: Samples, language: str | None, prompt: str) -> Transcript:
+        if audio.size > _MAX_WINDOW_S * INPUT_RATE:
+            return self._transcribe_long(audio, language, prompt)
+        attempts = []
+        if self._short_window:
+            short = self._attempt(self._short_features(audio), audio, language, prompt)
+            if _SHORT.doubt(short) is None:
+                return Transcript(short.text, short.language)
+            if short.word_logprob < _HOPELESS and short.no_speech > 0.5:
+                return Transcript("", language)
+            attempts.append(short)
+        attempts.append(self._attempt(self._full_features(audio), audio, language, prompt))
+        believed = [attempt for attempt in attempts if _FINAL.doubt(attempt) is None]
+        if not believed:
+            return Transcript("", language)
+        best = max(believed, key=lambda attempt: attempt.word_logprob)
+        return Transcript(best.text, best.language)
+
+    def _short_features(self, audio: Samples) -> NDArray[np.float32]:
+        seconds = max(audio.size / INPUT_RATE + _SILENCE_S, _MIN_SHORT_S)
+        padded = np.pad(audio, (0, round(seconds * INPUT_RATE) - audio.size))
+        features: NDArray[np.float32] = self._whisper.feature_extractor(padded, padding=0)
+        return features[:, : features.shape[1] // 2 * 2]  # the encoder halves the number of frames
+
+    def _full_features(self, audio: Samples) -> NDArray[np.float32]:
+        features: NDArray[np.float32] = pad_or_trim(self._whisper.feature_extractor(audio))
+        return features
+
+    def _attempt(self, features: NDArray[np.float32], audio: Samples, language: str | None, prompt: str) -> Attempt:
+        model = self._whisper.model
+        encoded = self._whisper.encode(features)
+        if not model.is_multilingual:
+            language = "en"
+        elif language is None:
+            language = str(model.detect_language(encoded)[0][0][0])[2:-2]
+        tokenizer = self._tokenizer(language)
+        start = [*self._context(tokenizer, prompt), *tokenizer.sot_sequence]
+        seconds = audio.size / INPUT_RATE
+        budget = round(seconds * _TOKENS_PER_S) + _SPARE_TOKENS
+        result = model.generate(
+            encoded,
+            [start],
+            beam_size=1,
+            max_length=min(len(start) + budget, self._whisper.max_length),
+            return_no_speech_prob=True,
+            return_logits_vocab=True,
+        )[0]
+        tokens: list[int] = result.sequences_ids[0]
+        kept = _within(tokens, tokenizer.timestamp_begin, seconds)
+        words = [at for at in kept if tokens[at] < tokenizer.eot]
+        logprobs = [_logprob(result.logits[0][at], tokens[at], tokenizer.timestamp_begin) for at in words]
+        return Attempt(
+            text=" ".join(tokenizer.decode([tokens[at] for at in words]).split()),
+            language=language,
+            seconds=seconds,
+            word_logprob=float(np.mean(logprobs)) if logprobs else -np.inf,
+            no_speech=result.no_speech_prob,
+            finished=len(tokens) < budget or len(kept) < len(tokens),
+        )
+
+    def _transcribe_long(self, audio: Samples, language: str | None, prompt: str) -> Transcript:
+        segments, info = self._whisper.transcribe(
+            audio,
+            language=language,
+            initial_prompt=prompt or None,
+            beam_size=1,
+            temperature=0.0,
+            condition_on_previous_text=False,  # one mistake would be carried through the rest
+        )
+        texts = []
+        for segment in segments:
+            attempt = Attempt(
+                text=segment.text.strip(),
+                language=info.language,
+                seconds=segment.end - segment.start,
+                word_logprob=segment.avg_logprob,
+                no_speech=segment.no_speech_prob,
+                finished=segment.compression_ratio < _LONG_COMPRESSION,
+            )
+            if _FINAL.doubt(attempt) is None:
+                texts.append(attempt.text)
+        return Transcript(" ".join(" ".join(texts).split()), info.language if texts else language)
+
+    def _tokenizer(self, language: str) -> Any:
+        if language not in self._tokenizers:
+            self._tokenizers[language] = Tokenizer(
+                self._whisper.hf_tokenizer,
+                self._whisper.model.is_multilingual,
+                task="transcribe",
+                language=language,
+            )
+        return self._tokenizers[language]
+
+    @staticmethod
+    def _context(tokenizer: Any, prompt: str) -> list[int]:
+        if not prompt.strip():
+            return []
+        return [tokenizer.sot_prev, *tokenizer.encode(" " + prompt.strip())[-_PROMPT_TOKENS:]]
+
+
+def _within(tokens: list[int], first_stamp: int, seconds: float) -> list[int]:
+    """Return the positions of the tokens that belong to the sound, without what was made up for the silence after it.
+
+    Made up is a segment that begins after the sound's end, or one that says the last one again and ends after it.
+    """
+    kept: list[int] = []
+    last: list[int] = []
+    segment: list[int] = []
+    begin = 0.0
+    for at, token in enumerate(tokens):
+        if token < first_stamp:
+            segment.append(at)
+            continue
+        stamp = (token - first_stamp) * _STAMP_S
+        if segment:
+            said = [tokens[i] for i in segment]
+            if begin >= seconds or (said == last and stamp > seconds + _SILENCE_S):
+                return kept
+            kept += segment
+            last, segment = said, []
+        begin = stamp
+    return kept + segment if begin < seconds else kept
+
+
+def _logprob(logits: Any, token: int, first_stamp: int) -> float:
+    """Return the natural logarithm of the token's probability among all tokens that aren't time stamps."""
+    words = np.asarray(logits, dtype=np.float32).reshape(-1)[:first_stamp]
+    top = words.max()
+    return float(words[token] - top - np.log(np.exp(words - top).sum()))

@@ -1,0 +1,115 @@
+"""Fast speech recognition in English with Moonshine tiny (https://github.com/moonshine-ai/moonshine, ONNX).
+
+Its cost grows with the sound's length, so it can be run again and again on an utterance that is still growing.
+"""
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from audio.pcm import check_heard
+from audio.stt.guards import Attempt, Guards
+from audio.stt.moonshine_tokens import Vocabulary
+from audio.types import INPUT_RATE, Samples, Transcript
+
+_MIN_S: Final = 0.1
+_MAX_S: Final = 30.0
+"""Longer sound is recognised in pieces: the model never heard more at once."""
+_BEGIN: Final = 1
+_END: Final = 2
+_TOKENS_PER_S: Final = 8
+_SPARE_TOKENS: Final = 4
+
+_GUARDS: Final = Guards(min_logprob=-0.8, max_no_speech=1.0, max_repeats=2)
+
+
+class Moonshine:
+    """Writes down what was said in English. Non-speech gives an empty text, as far as that can be told."""
+
+    def __init__(self, model: Path, *, threads: int = 1) -> None:
+        """Load encoder, decoder and vocabulary from the folder `model`."""
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        provider = ["CPUExecutionProvider"]
+        self._encoder = onnxruntime.InferenceSession(model / "encoder_model.ort", options, providers=provider)
+        self._decoder = onnxruntime.InferenceSession(model / "decoder_model_merged.ort", options, providers=provider)
+        self._vocabulary = Vocabulary(model / "tokenizer.bin")
+        self._empty_cache = {
+            put.name: np.zeros((1, put.shape[1], 0, put.shape[3]), np.float32)
+            for put in self._decoder.get_inputs()
+            if put.name.startswith("past_key_values.")
+        }
+        self._outputs = [put.name for put in self._decoder.get_outputs()]
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="moonshine")
+
+    async def transcribe(self, audio: Samples, *, language: str | None = None, prompt: str = "") -> Transcript:
+        """Return the words in `audio` (16 kHz), taken as English whatever `language` says; `prompt` is not used.
+
+        Raises ValueError when `audio` isn't mono float32 or not finite.
+        """
+        check_heard(audio)
+        if audio.size < _MIN_S * INPUT_RATE:
+            return Transcript("", "en")
+        text = await asyncio.get_running_loop().run_in_executor(self._executor, self._transcribe, audio)
+        return Transcript(text, "en")
+
+    async def warm(self) -> None:
+        """Recognise once, so that the first real utterance isn't slower."""
+        tone = 0.1 * np.sin(np.arange(2 * INPUT_RATE) / 10)
+        await self.transcribe(tone.astype(np.float32))
+
+    def close(self) -> None:
+        """Stop the thread after the utterance in progress."""
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
+    def _transcribe(self, audio: Samples) -> str:
+        pieces = np.array_split(audio, int(np.ceil(audio.size / (_MAX_S * INPUT_RATE))))
+        attempts = [self._attempt(piece) for piece in pieces]
+        return " ".join(attempt.text for attempt in attempts if _GUARDS.doubt(attempt) is None)
+
+    def _attempt(self, audio: Samples) -> Attempt:
+        sound = audio[None]
+        heard = np.ones(sound.shape, np.int64)
+        (encoded,) = self._encoder.run(None, {"input_values": sound, "attention_mask": heard})
+        fed: dict[str, NDArray[Any]] = {
+            "encoder_hidden_states": encoded,
+            "encoder_attention_mask": heard,
+            "input_ids": np.array([[_BEGIN]], np.int64),
+            "use_cache_branch": np.array([False]),
+            **self._empty_cache,
+        }
+        seconds = audio.size / INPUT_RATE
+        budget = int(seconds * _TOKENS_PER_S) + _SPARE_TOKENS
+        tokens: list[int] = []
+        logprobs: list[float] = []
+        token = _BEGIN
+        while token != _END and len(tokens) < budget:
+            step = dict(zip(self._outputs, self._decoder.run(None, fed), strict=True))
+            logits = step["logits"][0, -1]
+            token = int(logits.argmax())
+            if token != _END:
+                tokens.append(token)
+                logprobs.append(-float(np.log(np.exp(logits - logits[token]).sum())))
+            self._feed_back(fed, step, token)
+        return Attempt(
+            text=self._vocabulary.text(tokens),
+            language="en",
+            seconds=seconds,
+            word_logprob=float(np.mean(logprobs)) if logprobs else -np.inf,
+            finished=token == _END,
+        )
+
+    def _feed_back(self, fed: dict[str, NDArray[Any]], step: dict[str, NDArray[Any]], token: int) -> None:
+        first = not fed["use_cache_branch"][0]
+        for name in self._empty_cache:
+            if first or ".decoder." in name:  # what was heard stays the same, and only the first step works it out
+                fed[name] = step[name.replace("past_key_values", "present")]
+        fed["use_cache_branch"] = np.array([True])
+        fed["input_ids"] = np.array([[token]], np.int64)

@@ -1,0 +1,187 @@
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from audio.stt.faster_whisper import FasterWhisper
+from audio.stt.moonshine import Moonshine
+from audio.stt.moonshine_tokens import Vocabulary
+from audio.types import Samples, Transcript
+from audio.vad.silero import SileroVad
+from tests.bench.utterances import utterances
+from tests.bench.words import normalise
+
+Recogniser = FasterWhisper | Moonshine
+
+ENGINES = ["whisper", "moonshine"]
+SPOKEN = [
+    "en_s2p_weather_new_york",
+    "en_v2j_what_time_is_it",
+    "en_unmute_dog_or_cat",
+    "en_sphinx_go_forward",
+    "en_dflow_book_a_room",
+    "en_sb_small_dog",
+    "en_librivox_had_he_married",
+    "en_mycroft_stop",
+    "en_sc_yes",
+    "en_sc_no",
+]
+NOT_SPOKEN = frozenset({"noise", "music", "silence"})
+
+
+@pytest.fixture(scope="session", params=ENGINES)
+def engine(request: pytest.FixtureRequest) -> Recogniser:
+    recogniser: Recogniser = request.getfixturevalue(request.param)
+    asyncio.run(recogniser.warm())
+    return recogniser
+
+
+def recognise(engine: Recogniser, audio: Samples, **hints: Any) -> Transcript:
+    return asyncio.run(engine.transcribe(audio, **hints))
+
+
+@pytest.mark.models
+@pytest.mark.parametrize("name", SPOKEN)
+def test_words_are_recognised(
+    engine: Recogniser, clip: Callable[[str], Samples], clips: list[dict[str, Any]], name: str
+) -> None:
+    said = next(row["text"] for row in clips if row["id"] == name)
+    heard = recognise(engine, clip(name))
+    assert normalise(heard.text) == normalise(said)
+    assert heard.text == " ".join(heard.text.split())
+    assert heard.language == "en"
+
+
+@pytest.mark.models
+def test_no_question_or_command_is_lost(
+    engine: Recogniser, vad: SileroVad, clip: Callable[[str], Samples], clips: list[dict[str, Any]]
+) -> None:
+    wanted = [row["id"] for row in clips if row["lang"] == "en" and row["kind"] in {"query", "command"}]
+    lost = [name for name in wanted if not any(recognise(engine, cut).text for cut in utterances(vad, clip(name)))]
+    assert lost == []
+
+
+@pytest.mark.models
+def test_what_is_no_speech_gives_no_words(
+    engine: Recogniser, vad: SileroVad, clip: Callable[[str], Samples], clips: list[dict[str, Any]]
+) -> None:
+    made_up = {}
+    for name in (row["id"] for row in clips if row["kind"] in NOT_SPOKEN):
+        for audio in (clip(name), *utterances(vad, clip(name)), *utterances(vad, clip(name), tail_s=0.2)):
+            if text := recognise(engine, audio).text:
+                made_up[name] = text
+    assert made_up == {}
+
+
+@pytest.mark.models
+@pytest.mark.parametrize(
+    ("name", "language", "word"),
+    [
+        ("fr_s2p_toutes_lumieres", "fr", "toutes"),
+        ("fr_s2p_combien_bureau", "fr", "bureau"),
+        ("de_cheetah_werbung", "de", "werbung"),
+        ("es_leopard_arenas", "es", "arenas"),
+    ],
+)
+def test_whisper_tells_the_language(
+    whisper: FasterWhisper, clip: Callable[[str], Samples], name: str, language: str, word: str
+) -> None:
+    detected, hinted = recognise(whisper, clip(name)), recognise(whisper, clip(name), language=language)
+    assert detected.language == hinted.language == language
+    assert word in normalise(detected.text)
+    assert word in normalise(hinted.text)
+
+
+@pytest.mark.models
+def test_whisper_takes_words_to_expect(whisper: FasterWhisper, clip: Callable[[str], Samples]) -> None:
+    heard = recognise(whisper, clip("en_s2p_timer_30s"), language="en", prompt="Timers, lights and the weather.")
+    assert "30" in heard.text
+
+
+@pytest.mark.models
+def test_whisper_refuses_a_language_it_does_not_know(whisper: FasterWhisper) -> None:
+    with pytest.raises(ValueError, match="'klingon'"):
+        recognise(whisper, np.zeros(16_000, np.float32), language="klingon")
+
+
+@pytest.mark.models
+def test_long_speech_is_recognised_to_its_end(engine: Recogniser, clip: Callable[[str], Samples]) -> None:
+    pause = np.zeros(8_000, np.float32)
+    names = ["en_libri_sorrow", "en_jfk", "en_librivox_had_he_married", "en_cv_robotics"]
+    audio = np.concatenate([sound for name in names for sound in (clip(name), pause)])
+    words = normalise(recognise(engine, audio).text)
+    assert "sorrow" in words
+    assert "americans" in words
+    assert "evolutionary" in words
+
+
+@pytest.mark.models
+@pytest.mark.parametrize("length", [0, 1, 1599])
+def test_too_little_sound_gives_no_words(engine: Recogniser, length: int) -> None:
+    assert recognise(engine, np.full(length, 0.1, np.float32)).text == ""
+
+
+@pytest.mark.models
+@pytest.mark.parametrize(
+    ("audio", "says"),
+    [
+        (np.zeros(16_000, np.int16), "int16"),
+        (np.zeros((2, 16_000), np.float32), r"\(2, 16000\)"),
+        (np.full(16_000, np.nan, np.float32), "not finite"),
+        (np.full(16_000, -np.inf, np.float32), "not finite"),
+    ],
+)
+def test_wrong_sound_is_refused(engine: Recogniser, audio: Any, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        recognise(engine, audio)
+
+
+@pytest.mark.models
+def test_sessions_get_their_own_words(engine: Recogniser, clip: Callable[[str], Samples]) -> None:
+    async def both() -> list[Transcript]:
+        return await asyncio.gather(
+            engine.transcribe(clip("en_sb_small_dog")), engine.transcribe(clip("en_s2p_weather_new_york"))
+        )
+
+    dog, weather = asyncio.run(both())
+    assert "dog" in normalise(dog.text)
+    assert "weather" in normalise(weather.text)
+
+
+@pytest.mark.models
+def test_after_a_cancelled_call_the_next_one_works(engine: Recogniser, clip: Callable[[str], Samples]) -> None:
+    async def cancel_then_use() -> Transcript:
+        task = asyncio.ensure_future(engine.transcribe(clip("en_jfk")))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        return await engine.transcribe(clip("en_sc_yes"))
+
+    assert normalise(asyncio.run(cancel_then_use()).text) == ["yes"]
+
+
+def test_the_vocabulary_joins_bytes_and_spaces(tmp_path: Path) -> None:
+    file = tmp_path / "tokenizer.bin"
+    long = "x" * 200
+    tokens = ["</s>", "\u2581Caf", "<0xC3>", "<0xA9>", "\u2581au", "<<ST_1>>", long]
+    file.write_bytes(
+        b"".join(
+            (bytes([len(raw)]) if len(raw) < 128 else bytes([len(raw) % 128 + 128, len(raw) // 128])) + raw
+            for raw in (token.encode() for token in tokens)
+        )
+    )
+    vocabulary = Vocabulary(file)
+    assert len(vocabulary) == len(tokens)
+    assert vocabulary.text([1, 2, 3, 4, 5, 0]) == "Café au"
+    assert vocabulary.text([6]) == long
+
+
+def test_a_vocabulary_cut_short_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "tokenizer.bin"
+    file.write_bytes(b"\x03ab")
+    with pytest.raises(ValueError, match=r"tokenizer\.bin is cut short in token 0"):
+        Vocabulary(file)
