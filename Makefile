@@ -9,6 +9,7 @@ PYTHON ?= python3
 VENV   := .venv
 ARGS   ?=
 BIN    := $(VENV)/bin
+ROOMS  := assistant audio pipeline clients tests
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 PORTAUDIO := $(BIN)/python -c 'import ctypes.util, sys; sys.exit(ctypes.util.find_library("portaudio") is None)'
 
@@ -28,8 +29,8 @@ test: developer system lint
 	$(BIN)/python -m pytest --cov --cov-fail-under=100 $(ARGS)
 
 lint: developer
-	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
+	$(BIN)/ruff format --check $(ROOMS)
+	$(BIN)/ruff check $(ROOMS)
 	$(BIN)/mypy
 
 bench: developer
@@ -37,7 +38,7 @@ bench: developer
 
 clean:
 	rm -rf $(VENV) *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage bench-results
-	find assistant audio pipeline clients tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find $(ROOMS) -name __pycache__ -type d -prune -exec rm -rf {} +
 
 developer: $(VENV)/.installed-developer
 
