@@ -245,8 +245,7 @@ class Floor:
         turn, self._waiting = self._waiting, None
         if turn is not None:
             await turn.stop()
-            if not _wordless(turn):
-                await self._write_down(turn)
+            await self._write_down(turn)
 
     async def _write_down(self, turn: _Turn) -> None:
         assert turn.item_id is not None

@@ -131,6 +131,8 @@ async def run_turn(turn: int, brief: Brief, engines: Engines, committed: asyncio
     if error is not None and not answer.delivered and error.stage is not Stage.SPEAK:
         # A person who hears nothing can't know why.
         await answer.attempt(answer.recite)
+    # What failed before the commit is nobody's business until then.
+    await committed.wait()
     await post(Done(turn, answer.finish, error))
 
 

@@ -435,6 +435,12 @@ def test_a_failing_voice_ends_the_response_as_failed() -> None:
     assert not talk.of(events.ResponseAudio)
 
 
+def test_a_voice_that_fails_while_nobody_knows_whether_the_user_is_done() -> None:
+    talk = Conversation(turn=ScriptedTurnDetector([0.0]), tts=ScriptedTts(error=RuntimeError("no voice")))
+    talk.hold(one_question)
+    assert (ended(talk).status, ended(talk).error_code) == ("failed", "speak_failed")
+
+
 def test_a_failing_preparation_does_not_matter() -> None:
     talk = Conversation(llm=ScriptedLlm(prefill_error=RuntimeError("no")))
     talk.hold(one_question)
