@@ -1,6 +1,7 @@
 """What every room's tests share: the recordings, and the models on disk."""
 
 import json
+import os
 import wave
 from collections.abc import Callable
 from pathlib import Path
@@ -8,8 +9,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 
 from audio.types import INPUT_RATE, Samples
+
+# A shared machine may be slow at any moment: an example's duration says nothing. CI repeats the same examples.
+settings.register_profile(
+    "parley", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize="CI" in os.environ
+)
+settings.load_profile("parley")
 
 SPEECH = Path(__file__).parent / "data" / "speech"
 

@@ -56,7 +56,7 @@ async def act(talk: Conversation, what: str, amount: float | str, number: int) -
             await talk.ask(events.Update(Settings(instructions="Be brief.", turn_taking=taking)))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     st.lists(STEPS, max_size=14),
     st.lists(st.floats(0, 1), min_size=1, max_size=4),
