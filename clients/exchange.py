@@ -88,6 +88,7 @@ class Listener:
         self.responded_at: float | None = None
         self.timed = False
         self.error: str | None = None
+        self._at_work = False
         self._words: dict[str, str] = {}
         self._transcript_at: float | None = None
         self._reply = _Reply()
@@ -95,8 +96,13 @@ class Listener:
     def take(self, event: Message, now: float) -> None:
         """Note one event that arrived at `now`."""
         match event["type"]:
+            case "input_audio_buffer.speech_started":
+                self._at_work = True  # until it is known that there were no words
+            case "input_audio_buffer.cleared":
+                self._at_work = False
             case "input_audio_buffer.committed":
                 self.committed_at = now
+                self._at_work = False
             case "conversation.item.input_audio_transcription.completed":
                 self._words[event["item_id"]] = str(event["transcript"]).strip()
                 self._transcript_at = now
@@ -119,7 +125,7 @@ class Listener:
                 self.error = _failure(event["response"]) or self.error
             case "parley.turn.timings" if event.get("response_id") in (None, self._reply.response_id):
                 self.timed = True
-                self._reply.timings = _numbers(event.get("timings", event))
+                self._reply.timings = _seconds(event)
             case _:
                 pass
 
@@ -129,9 +135,10 @@ class Listener:
         return bool(self._words)
 
     def expects_answer_since(self, moment: float) -> bool:
-        """Whether the server is at work on what was said after `moment`: it took an utterance, and words were in it."""
+        """Whether the server is at work on what was said: it hears a voice, or took an utterance after `moment`."""
         understood = not self._words or any(self._words.values())
-        return self.responding or (self.committed_at is not None and self.committed_at >= moment and understood)
+        committed = self.committed_at is not None and self.committed_at >= moment
+        return self._at_work or self.responding or (committed and understood)
 
     @property
     def finished(self) -> bool:
@@ -169,8 +176,12 @@ def _failure(response: Message) -> str | None:
     return str(error.get("message") or error.get("code") or "The server could not answer.")
 
 
-def _numbers(timings: Message) -> dict[str, float | None]:
-    return {key: value for key, value in timings.items() if value is None or isinstance(value, int | float)}
+def _seconds(timings: Message) -> dict[str, float | None]:
+    return {
+        key.removesuffix("_ms") + "_s": None if value is None else value / 1000
+        for key, value in timings.items()
+        if key.endswith("_ms")
+    }
 
 
 def _round(value: Any) -> Any:

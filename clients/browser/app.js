@@ -401,8 +401,8 @@ function noteAudible({ item, at }) {
  */
 function account(event) {
   const stages = Object.entries(event)
-    .filter(([name, value]) => name.endsWith("_s") && typeof value === "number")
-    .map(([name, value]) => `${name.slice(0, -2).replace("_", " ")} ${Math.round(value * 1000)}`);
+    .filter(([name, value]) => name.endsWith("_ms") && typeof value === "number")
+    .map(([name, value]) => `${name.slice(0, -3).replace("_", " ")} ${Math.round(value)}`);
   return `On the server, in ms after your last word arrived: ${stages.join(", ")}.`;
 }
 

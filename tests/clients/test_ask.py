@@ -39,7 +39,7 @@ def test_a_spoken_question(serving) -> None:
         await conversation.send("input_audio_buffer.speech_started", item_id="user_1", audio_start_ms=0)
         await conversation.user_said("How old is it?")
         await conversation.begin_answer("It is old.", np.concatenate([np.zeros(4800, np.float32), tone(0.3)]))
-        await conversation.send("parley.turn.timings", response_id="response_1", commit_s=0.25, first_token_s=None)
+        await conversation.send("parley.turn.timings", response_id="response_1", commit_ms=250, first_token_ms=None)
         await conversation.end_answer()
         await conversation.until_gone()
 
@@ -110,6 +110,28 @@ def test_no_words_is_no_answer(serving) -> None:
     exchange = asked(serving, lambda conversation: conversation.until_gone(), tone(0.1), patience_s=0.1)
     assert not exchange.answered
     assert (exchange.status, exchange.voice_to_voice_s) == ("none", None)
+
+
+def test_a_voice_whose_words_are_slow_to_come_is_waited_for(serving) -> None:
+    async def script(conversation) -> None:
+        await conversation.send("input_audio_buffer.speech_started", item_id="user_1", audio_start_ms=0)
+        await conversation.hear(0.4)
+        await conversation.user_said("How old is it?")
+        await conversation.begin_answer("Old.", None)
+        await conversation.end_answer()
+        await conversation.until_gone()
+
+    assert asked(serving, script, tone(0.1), patience_s=0.05).reply == "Old."
+
+
+def test_a_cough_is_no_question(serving) -> None:
+    async def script(conversation) -> None:
+        await conversation.send("input_audio_buffer.speech_started", item_id="user_1", audio_start_ms=0)
+        await conversation.hear(0.2)
+        await conversation.send("input_audio_buffer.cleared")
+        await conversation.until_gone()
+
+    assert not asked(serving, script, tone(0.1), patience_s=0.3).answered
 
 
 def test_a_server_that_never_ends_its_answer(serving) -> None:
@@ -183,7 +205,7 @@ async def answer_once(conversation) -> None:
     await conversation.hear(0.3)
     await conversation.user_said("How old is it?")
     await conversation.begin_answer("It is old.", tone(0.3))
-    await conversation.send("parley.turn.timings", response_id="response_1", commit_s=0.25)
+    await conversation.send("parley.turn.timings", response_id="response_1", commit_ms=250)
     await conversation.end_answer()
     await conversation.until_gone()
 
