@@ -45,14 +45,20 @@ class Captions:
         """Add words of the answer."""
         self._saying += words
 
-    def answered(self, note: str = "") -> None:
-        """Print the answer as far as it came; `note` says what became of it."""
+    def answered(self) -> None:
+        """Print the answer as far as it came."""
         if self._saying.strip():
-            line = _line("Parley", "magenta", self._saying.strip())
-            if note:
-                line.append(f"  {note}", style="dim")
-            self._print(line)
+            self._print(_line("Parley", "magenta", self._saying.strip()))
         self._saying = ""
+
+    def interrupted(self, heard: str) -> None:
+        """Print the answer up to where it was heard, and what was not heard dimmed."""
+        said, heard = self._saying.strip(), heard.strip()
+        self._saying = ""
+        if said:
+            known = len(heard) if said.startswith(heard) else 0
+            line = _line("Parley", "magenta", said[:known])
+            self._print(line.append(said[known:], style="dim strike").append("  — you cut in", style="dim"))
 
     def warn(self, sentence: str) -> None:
         """Print what the server complains of; the conversation goes on."""

@@ -97,7 +97,7 @@ class Talk:
         self._response = None
         match response["status"]:
             case "cancelled":
-                self._captions.answered("— you cut in")
+                self._captions.interrupted(_words(response))
             case "failed":
                 error = (response.get("status_details") or {}).get("error") or {}
                 self._captions.answered()
@@ -106,6 +106,11 @@ class Talk:
                 self._captions.answered()
         if self._captions.floor != "hearing":
             self._captions.floor = "listening"
+
+
+def _words(response: Message) -> str:
+    parts = [part for item in response.get("output") or [] for part in item.get("content") or []]
+    return "".join(part.get("transcript") or part.get("text") or "" for part in parts)
 
 
 @click.command(context_settings=_HELP)
