@@ -52,7 +52,7 @@ def test_any_length_is_taken(smart_turn: SmartTurn) -> None:
 @pytest.mark.models
 def test_wrong_sound_is_refused(smart_turn: SmartTurn) -> None:
     with pytest.raises(ValueError, match="int16"):
-        asyncio.run(smart_turn.score(np.zeros(100, np.int16)))  # type: ignore[arg-type]
+        asyncio.run(smart_turn.score(np.zeros(100, np.int16)))
     with pytest.raises(ValueError, match="not finite"):
         asyncio.run(smart_turn.score(np.array([np.inf], np.float32)))
 

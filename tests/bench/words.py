@@ -3,25 +3,12 @@
 import re
 from collections.abc import Sequence
 
-_NUMBERS = [
-    "zero",
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-] + ["thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty"]
-_TENS = ["thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
+_TO_TWELVE = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
+_TEENS = ["thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"]
+_TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
 _SAME = {
-    **{str(number): word for number, word in enumerate(_NUMBERS)},
-    **{str(number): word for number, word in zip(range(30, 100, 10), _TENS, strict=True)},
+    **{str(number): word for number, word in enumerate([*_TO_TWELVE, *_TEENS])},
+    **{str(number): word for number, word in zip(range(20, 100, 10), _TENS, strict=True)},
     "oz": "ounce",
     "ounces": "ounce",
     "metres": "meters",
