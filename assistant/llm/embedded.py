@@ -90,6 +90,7 @@ class EmbeddedLlm:
             "messages": [{"role": message.role, "content": message.content} for message in messages],
             "max_tokens": max_tokens,
             "temperature": temperature,
+            "repeat_penalty": 1.1,  # or small models go round in circles, aloud
             "stream": True,
             "stream_options": {"include_usage": True},
             "return_progress": True,  # calls back during the prompt too, which is when it can be stopped
@@ -129,7 +130,8 @@ class EmbeddedLlm:
             if stop.is_set():
                 return
             self._server.handle_chat_completions(json.dumps(body | {"id_slot": slot.number}), take)
-            slot.text += "".join(reply.text)
+            if reply.finish is not None and not prefill:
+                slot.answered("".join(reply.text))
         if self._closing.is_set():
             raise LlmError("The language model is shutting down.")
         if stop.is_set():

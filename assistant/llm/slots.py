@@ -11,13 +11,17 @@ from pipeline.engines import ChatMessage
 
 @dataclass(slots=True)
 class Slot:
-    """One remembered prompt with its answer. `text` stands for what llama.cpp has in this slot."""
+    """One remembered conversation. `text` stands for what llama.cpp has in this slot and may be asked for again."""
 
     number: int
     text: str = ""
     used: int = 0
     stop: threading.Event | None = None
     """Of the request that has the slot; None when it is idle."""
+
+    def answered(self, answer: str) -> None:
+        """Note a whole answer. One that was stopped is of no use to anyone."""
+        self.text += _rendered("assistant", answer)
 
     @property
     def free(self) -> bool:
@@ -45,7 +49,7 @@ class Slots:
         `stop` tells the borrower to stop. `fresh`: rather an empty slot than one that holds just the same. At most as
         many may be lent at once as there are slots.
         """
-        text = "".join(f"\n{message.role}\n{message.content}" for message in messages)
+        text = "".join(_rendered(message.role, message.content) for message in messages)
         with self._changed:
             slot = self._choose(text, fresh)
             while slot.stop is not None:
@@ -68,6 +72,10 @@ class Slots:
         if _saved(best.text, text) >= 0:
             return best
         return min(free, key=lambda slot: slot.used)
+
+
+def _rendered(role: str, content: str) -> str:
+    return f"\n{role}\n{content}"
 
 
 def _saved(held: str, wanted: str) -> int:

@@ -125,5 +125,5 @@ def _config(file: Path) -> PiperConfig:
         return PiperConfig.from_dict(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise FileNotFoundError(f"{path} is missing beside the Piper voice. Fetch the voice again.") from None
-    except (ValueError, KeyError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} is not the description of a Piper voice. Fetch the voice again.") from error

@@ -1,0 +1,284 @@
+import asyncio
+import gc
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import aclosing
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from assistant.config import load
+from assistant.cpu import cores
+from assistant.llm.embedded import EmbeddedLlm, LlmError
+from assistant.llm.slots import Slots
+from pipeline.engines import ChatMessage, Finish, LanguageModel, TextDelta
+
+SYSTEM = ChatMessage("system", load().assistant.instructions)
+FRANCE = ChatMessage("user", "What is the capital of France?")
+ROLES: tuple[Literal["system", "user", "assistant"], ...] = ("system", "user", "assistant", "user")
+STORY = ChatMessage("user", "Tell me a very long story about a dragon and a princess.")
+
+
+@pytest.fixture(scope="module")
+def llm(model_path: Callable[[str], Path]) -> Iterator[EmbeddedLlm]:
+    llm = EmbeddedLlm(model_path("smollm2-135m"), threads=1, context_tokens=1024, parallel=2)
+    yield llm
+    llm.close()
+
+
+async def ask(
+    llm: LanguageModel, *messages: ChatMessage, max_tokens: int = 40, temperature: float = 0.0
+) -> tuple[str, Finish]:
+    *deltas, finish = [piece async for piece in llm.stream(messages, max_tokens=max_tokens, temperature=temperature)]
+    assert isinstance(finish, Finish)
+    assert all(isinstance(piece, TextDelta) and piece.text for piece in deltas)
+    return "".join(piece.text for piece in deltas if isinstance(piece, TextDelta)), finish
+
+
+async def first_pieces(llm: EmbeddedLlm, count: int, *messages: ChatMessage) -> None:
+    """Take `count` pieces of a long answer, then close it."""
+    async with aclosing(llm.stream(messages, max_tokens=300, temperature=0.0)) as pieces:
+        async for _ in pieces:
+            count -= 1
+            if count == 0:
+                return
+
+
+class Chunks:
+    """Counts what llama.cpp calls back with."""
+
+    def __init__(self, llm: EmbeddedLlm, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._server = llm._server
+        self.count = 0
+        self.second = threading.Event()
+        self.over = threading.Event()
+        monkeypatch.setattr(llm, "_server", self)
+
+    def handle_chat_completions(self, body: str, take: Callable[[str], bool]) -> None:
+        def counted(chunk: str) -> bool:
+            self.count += 1
+            if self.count == 2:
+                self.second.set()
+            return take(chunk)
+
+        self._server.handle_chat_completions(body, counted)
+        self.over.set()
+
+
+@pytest.mark.models
+class TestAnswers:
+    @pytest.mark.parametrize("temperature", [0.0, 0.3])
+    def test_smollm2_knows_the_capital(self, llm: EmbeddedLlm, temperature: float) -> None:
+        text, finish = asyncio.run(ask(llm, SYSTEM, FRANCE, temperature=temperature))
+        assert "Paris" in text
+        assert finish.reason == "stop"
+        assert finish.input_tokens > 50
+        assert 3 < finish.output_tokens <= 40
+
+    def test_qwen_knows_the_capital_and_what_it_cannot_do(self, model_path: Callable[[str], Path]) -> None:
+        async def talk(llm: EmbeddedLlm) -> tuple[str, str]:
+            await llm.warm()
+            capital, _ = await ask(llm, SYSTEM, FRANCE, temperature=0.3)
+            lights, _ = await ask(llm, SYSTEM, ChatMessage("user", "Turn off the lights in the office."))
+            return capital, lights
+
+        llm = EmbeddedLlm(model_path("qwen2.5-coder-0.5b"), threads=1, context_tokens=1024, parallel=1)
+        try:
+            capital, lights = asyncio.run(talk(llm))
+        finally:
+            llm.close()
+        assert "Paris" in capital
+        assert "orry" in lights
+
+    def test_an_answer_ends_at_its_longest(self, llm: EmbeddedLlm) -> None:
+        _, finish = asyncio.run(ask(llm, SYSTEM, STORY, max_tokens=7))
+        assert (finish.reason, finish.output_tokens) == ("length", 7)
+
+    def test_two_conversations_at_once_do_not_mix(self, llm: EmbeddedLlm) -> None:
+        async def both() -> list[str]:
+            numbers = ChatMessage("user", "Repeat after me: one two three four five six seven.")
+            answers = await asyncio.gather(ask(llm, SYSTEM, FRANCE), ask(llm, SYSTEM, numbers))
+            return [text for text, _ in answers]
+
+        capital, numbers = asyncio.run(both())
+        assert "Paris" in capital
+        assert "Paris" not in numbers
+
+    def test_more_conversations_than_can_generate_wait_their_turn(self, llm: EmbeddedLlm) -> None:
+        async def five() -> list[tuple[str, Finish]]:
+            return await asyncio.gather(*(ask(llm, SYSTEM, FRANCE) for _ in range(5)))
+
+        assert all("Paris" in text for text, _ in asyncio.run(five()))
+
+    def test_a_prompt_beyond_the_context_is_refused_in_words(self, llm: EmbeddedLlm) -> None:
+        with pytest.raises(LlmError, match=r"has \d+ tokens, .* holds 1024: shorten"):
+            asyncio.run(ask(llm, SYSTEM, ChatMessage("user", "word " * 2000)))
+        assert "Paris" in asyncio.run(ask(llm, SYSTEM, FRANCE))[0]
+
+    def test_nobody_can_connect_to_it_and_nothing_is_printed(
+        self, model_path: Callable[[str], Path], capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        llm = EmbeddedLlm(model_path("smollm2-135m"), threads=1, context_tokens=512, parallel=1)
+        asyncio.run(llm.warm())
+        address = llm._server.listening_address
+        llm.close()
+        assert address.startswith("unix:///")
+        assert not Path(address.removeprefix("unix://")).parent.exists()
+        assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.models
+class TestStopping:
+    def test_closing_stops_within_two_tokens(self, llm: EmbeddedLlm, monkeypatch: pytest.MonkeyPatch) -> None:
+        async def stop() -> int:
+            chunks = Chunks(llm, monkeypatch)
+            await first_pieces(llm, 5, SYSTEM, STORY)
+            before = chunks.count
+            await asyncio.to_thread(chunks.over.wait)
+            return chunks.count - before
+
+        assert asyncio.run(stop()) <= 2
+        assert "Paris" in asyncio.run(ask(llm, SYSTEM, FRANCE))[0]
+
+    def test_cancelling_stops_while_the_prompt_is_read(self, llm: EmbeddedLlm, monkeypatch: pytest.MonkeyPatch) -> None:
+        async def stop() -> int:
+            chunks = Chunks(llm, monkeypatch)
+            prompt = ChatMessage("user", "an unread prompt of many words " * 60)
+            task = asyncio.create_task(ask(llm, SYSTEM, prompt, max_tokens=300))
+            await asyncio.to_thread(chunks.second.wait)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            before = chunks.count
+            await asyncio.to_thread(chunks.over.wait)
+            return chunks.count - before
+
+        assert asyncio.run(stop()) <= 2
+
+    def test_the_next_request_goes_on_from_what_the_stopped_one_did(self, llm: EmbeddedLlm) -> None:
+        async def speculate() -> Finish:
+            await first_pieces(llm, 2, SYSTEM, ChatMessage("user", "Why do birds sing so"))
+            return (await ask(llm, SYSTEM, ChatMessage("user", "Why do birds sing so early?")))[1]
+
+        finish = asyncio.run(speculate())
+        assert finish.input_tokens - finish.cached_tokens < 15
+
+    def test_closing_the_engine_ends_an_answer(self, model_path: Callable[[str], Path]) -> None:
+        async def close_meanwhile() -> None:
+            llm = EmbeddedLlm(model_path("smollm2-135m"), threads=1, context_tokens=512, parallel=1)
+            async with aclosing(llm.stream([STORY], max_tokens=400, temperature=0.0)) as pieces:
+                await anext(pieces)
+                await asyncio.to_thread(llm.close)
+                async for _ in pieces:
+                    pass
+
+        with pytest.raises(LlmError, match="shutting down"):
+            asyncio.run(close_meanwhile())
+        gc.collect()
+
+
+@pytest.mark.models
+class TestRememberedWork:
+    def test_a_prefilled_prompt_is_not_read_again(self, llm: EmbeddedLlm) -> None:
+        async def prefilled() -> Finish:
+            system = ChatMessage("system", "You are a pirate who talks of the sea, of ships and of treasure islands.")
+            await llm.prefill([system])
+            return (await ask(llm, system, FRANCE))[1]
+
+        finish = asyncio.run(prefilled())
+        assert finish.cached_tokens > 15
+        assert finish.input_tokens - finish.cached_tokens < 20
+
+    def test_each_of_many_conversations_goes_on_from_its_last_answer(self, llm: EmbeddedLlm) -> None:
+        async def talk() -> list[int]:
+            talks = [[SYSTEM, ChatMessage("user", f"Let us talk about {topic}.")] for topic in ("cats", "tea", "rain")]
+            for messages in talks:
+                await llm.prefill(messages[:1])
+            read = []
+            for _ in range(3):
+                for messages in talks:
+                    answer, finish = await ask(llm, *messages, max_tokens=12)
+                    read.append(finish.input_tokens - finish.cached_tokens)
+                    messages += [ChatMessage("assistant", answer), ChatMessage("user", "Tell me more about that.")]
+            return read
+
+        assert max(asyncio.run(talk())) < 20
+
+
+class TestSlots:
+    def lend(self, slots: Slots, *texts: str, answer: str = "", fresh: bool = False) -> int:
+        messages = [ChatMessage(role, text) for role, text in zip(ROLES, texts, strict=False)]
+        with slots.lend(messages, threading.Event(), fresh=fresh) as slot:
+            if answer:
+                slot.answered(answer)
+            return slot.number
+
+    def test_a_conversation_keeps_its_slot_though_its_answer_was_interrupted(self) -> None:
+        slots = Slots(3)
+        first = self.lend(slots, "Be kind.", "I like to sail on the sea.", answer="Sail on!" * 3)
+        second = self.lend(slots, "Be kind.", "My house has a garden.", answer="How nice!" * 9)
+        assert first != second
+        assert self.lend(slots, "Be kind.", "I like to sail on the sea.", "Sail on!", "Where?") == first
+
+    def test_a_prefilled_slot_goes_to_the_next_conversation(self) -> None:
+        slots = Slots(3)
+        first, second = (self.lend(slots, "Be kind.", fresh=True) for _ in range(2))
+        assert first != second
+        assert {self.lend(slots, "Be kind.", text, answer="!" * 99) for text in ("One", "Two")} == {first, second}
+
+    def test_the_longest_unused_slot_is_given_up(self) -> None:
+        slots = Slots(2)
+        first = self.lend(slots, "a" * 50)
+        self.lend(slots, "b" * 50)
+        assert self.lend(slots, "c" * 50) == first
+
+    def test_a_busy_slot_is_not_lent(self) -> None:
+        slots = Slots(2)
+        with slots.lend([SYSTEM], threading.Event()) as slot:
+            assert self.lend(slots, SYSTEM.content) != slot.number
+
+    def test_a_slot_about_to_be_free_is_waited_for(self) -> None:
+        slots = Slots(2)
+        stop = threading.Event()
+        number: list[int] = []
+        waiting = threading.Thread(target=lambda: number.append(self.lend(slots, SYSTEM.content, "More.")))
+        with slots.lend([SYSTEM], stop) as slot:
+            stop.set()
+            waiting.start()
+        waiting.join()
+        assert number == [slot.number]
+
+
+class TestBadModels:
+    def test_no_such_file(self, tmp_path: Path) -> None:
+        with pytest.raises(LlmError, match="Cannot read the language model"):
+            EmbeddedLlm(tmp_path / "none.gguf", threads=1, context_tokens=512, parallel=1)
+
+    def test_an_empty_folder(self, tmp_path: Path) -> None:
+        with pytest.raises(LlmError, match=r"no \.gguf file"):
+            EmbeddedLlm(tmp_path, threads=1, context_tokens=512, parallel=1)
+
+    def test_another_kind_of_file(self, tmp_path: Path) -> None:
+        (tmp_path / "model.gguf").write_bytes(b"PK\x03\x04")
+        with pytest.raises(LlmError, match="not a GGUF file"):
+            EmbeddedLlm(tmp_path, threads=1, context_tokens=512, parallel=1)
+
+    @pytest.mark.models
+    def test_half_a_file(self, tmp_path: Path, model_path: Callable[[str], Path]) -> None:
+        whole = next(model_path("smollm2-135m").glob("*.gguf"))
+        with whole.open("rb") as file:
+            (tmp_path / "model.gguf").write_bytes(file.read(9_000_000))
+        with pytest.raises(LlmError, match="incomplete"):
+            EmbeddedLlm(tmp_path, threads=1, context_tokens=512, parallel=1)
+
+
+class TestCores:
+    @pytest.mark.parametrize(
+        ("quota", "expected"),
+        [("max 100000", None), ("100000 100000", 1), ("50000 100000", 1), ("nonsense", None), ("a b", None)],
+    )
+    def test_a_container_may_allow_fewer(self, tmp_path: Path, quota: str, expected: int | None) -> None:
+        (tmp_path / "cpu.max").write_text(quota)
+        assert cores(tmp_path / "cpu.max") == (expected or len(os.sched_getaffinity(0)))
