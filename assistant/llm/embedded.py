@@ -126,7 +126,7 @@ class EmbeddedLlm:
                 deliver(piece)
             return False
 
-        with self._slots.lend(messages, stop, fresh=prefill) as slot:
+        with self._slots.lend(messages, stop, prefill=prefill) as slot:
             if stop.is_set():
                 return
             self._server.handle_chat_completions(json.dumps(body | {"id_slot": slot.number}), take)

@@ -18,15 +18,11 @@ class Slot:
     used: int = 0
     stop: threading.Event | None = None
     """Of the request that has the slot; None when it is idle."""
+    prefilling: bool = False
 
     def answered(self, answer: str) -> None:
         """Note a whole answer. One that was stopped is of no use to anyone."""
         self.text += _rendered("assistant", answer)
-
-    @property
-    def free(self) -> bool:
-        """Whether the slot is idle or will be in a moment."""
-        return self.stop is None or self.stop.is_set()
 
 
 class Slots:
@@ -43,20 +39,20 @@ class Slots:
         self._changed = threading.Condition()
 
     @contextmanager
-    def lend(self, messages: Sequence[ChatMessage], stop: threading.Event, *, fresh: bool = False) -> Iterator[Slot]:
-        """Lend the best slot for a prompt; wait where it is one whose request was just told to stop.
+    def lend(self, messages: Sequence[ChatMessage], stop: threading.Event, *, prefill: bool = False) -> Iterator[Slot]:
+        """Lend the best slot for a prompt; wait where it is one that is being prefilled or was just told to stop.
 
-        `stop` tells the borrower to stop. `fresh`: rather an empty slot than one that holds just the same. At most as
-        many may be lent at once as there are slots.
+        `stop` tells the borrower to stop. `prefill`: rather an empty slot than one that holds just the same. At most
+        as many may be lent at once as there are slots.
         """
         text = "".join(_rendered(message.role, message.content) for message in messages)
         with self._changed:
-            slot = self._choose(text, fresh)
+            slot = self._choose(text, prefill)
             while slot.stop is not None:
                 self._changed.wait()
-                slot = self._choose(text, fresh)
+                slot = self._choose(text, prefill)
             self._clock += 1
-            slot.text, slot.used, slot.stop = text, self._clock, stop
+            slot.text, slot.used, slot.stop, slot.prefilling = text, self._clock, stop, prefill
         try:
             yield slot
         finally:
@@ -64,9 +60,11 @@ class Slots:
                 slot.stop = None
                 self._changed.notify_all()
 
-    def _choose(self, text: str, fresh: bool) -> Slot:
-        free = [slot for slot in self._slots if slot.free]
-        if fresh and any(not slot.text for slot in free):
+    def _choose(self, text: str, prefill: bool) -> Slot:
+        free = [
+            slot for slot in self._slots if slot.stop is None or slot.stop.is_set() or (slot.prefilling and not prefill)
+        ]
+        if prefill and any(not slot.text for slot in free):
             free = [slot for slot in free if not slot.text or not slot.text.startswith(text)]
         best = max(free, key=lambda slot: _saved(slot.text, text))
         if _saved(best.text, text) >= 0:

@@ -191,6 +191,17 @@ class TestRememberedWork:
         assert finish.cached_tokens > 15
         assert finish.input_tokens - finish.cached_tokens < 20
 
+    def test_a_question_waits_for_its_prompt_to_be_prefilled(self, llm: EmbeddedLlm) -> None:
+        async def at_once() -> Finish:
+            system = ChatMessage("system", "You are a gardener and you speak about flowers, trees and vegetables. " * 3)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(llm.prefill([system]))
+                await asyncio.sleep(0)
+                answer = group.create_task(ask(llm, system, FRANCE))
+            return answer.result()[1]
+
+        assert asyncio.run(at_once()).cached_tokens > 40
+
     def test_each_of_many_conversations_goes_on_from_its_last_answer(self, llm: EmbeddedLlm) -> None:
         async def talk() -> list[int]:
             talks = [[SYSTEM, ChatMessage("user", f"Let us talk about {topic}.")] for topic in ("cats", "tea", "rain")]
@@ -208,9 +219,9 @@ class TestRememberedWork:
 
 
 class TestSlots:
-    def lend(self, slots: Slots, *texts: str, answer: str = "", fresh: bool = False) -> int:
+    def lend(self, slots: Slots, *texts: str, answer: str = "", prefill: bool = False) -> int:
         messages = [ChatMessage(role, text) for role, text in zip(ROLES, texts, strict=False)]
-        with slots.lend(messages, threading.Event(), fresh=fresh) as slot:
+        with slots.lend(messages, threading.Event(), prefill=prefill) as slot:
             if answer:
                 slot.answered(answer)
             return slot.number
@@ -224,7 +235,7 @@ class TestSlots:
 
     def test_a_prefilled_slot_goes_to_the_next_conversation(self) -> None:
         slots = Slots(3)
-        first, second = (self.lend(slots, "Be kind.", fresh=True) for _ in range(2))
+        first, second = (self.lend(slots, "Be kind.", prefill=True) for _ in range(2))
         assert first != second
         assert {self.lend(slots, "Be kind.", text, answer="!" * 99) for text in ("One", "Two")} == {first, second}
 
@@ -239,16 +250,23 @@ class TestSlots:
         with slots.lend([SYSTEM], threading.Event()) as slot:
             assert self.lend(slots, SYSTEM.content) != slot.number
 
-    def test_a_slot_about_to_be_free_is_waited_for(self) -> None:
+    @pytest.mark.parametrize("prefill", [True, False])
+    def test_a_slot_about_to_be_useful_is_waited_for(self, prefill: bool) -> None:
         slots = Slots(2)
         stop = threading.Event()
         number: list[int] = []
         waiting = threading.Thread(target=lambda: number.append(self.lend(slots, SYSTEM.content, "More.")))
-        with slots.lend([SYSTEM], stop) as slot:
-            stop.set()
+        with slots.lend([SYSTEM], stop, prefill=prefill) as slot:
+            if not prefill:
+                stop.set()
             waiting.start()
         waiting.join()
         assert number == [slot.number]
+
+    def test_two_conversations_are_prefilled_side_by_side(self) -> None:
+        slots = Slots(2)
+        with slots.lend([SYSTEM], threading.Event(), prefill=True) as slot:
+            assert self.lend(slots, SYSTEM.content, prefill=True) != slot.number
 
 
 class TestBadModels:
