@@ -30,6 +30,7 @@ async def ask(  # noqa: PLR0913 - each is a fact of the question
     *,
     text: str | None = None,
     token: str | None = None,
+    session: Message | None = None,
     timeout_s: float = 30.0,
     patience_s: float = _PATIENCE_S,
 ) -> Exchange:
@@ -37,12 +38,15 @@ async def ask(  # noqa: PLR0913 - each is a fact of the question
 
     `samples` (24 kHz) are sent in real time, then a quiet room until the answer ended; `text` is a typed question
     instead. `speech_end_s` says where the speech ends in the samples; without it, clients.speech_end finds it.
+    `session` holds keys of the protocol's session object that shall be other than the server's defaults.
     `patience_s` is how long after the samples' end a server that heard no words is waited for; `timeout_s`, how long
     one that is at work. Raises LinkError.
     """
     if (samples is None) == (text is None):
         raise ValueError("Give either samples or a text.")
     async with connect(url, token) as link:
+        if session is not None:
+            await link.update(session)
         asking = _Asking(link, asyncio.get_running_loop())
         return await asking.run(samples, speech_end_s, text, timeout_s, patience_s)
 

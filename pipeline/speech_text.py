@@ -55,7 +55,7 @@ class ClauseSplitter:
     better. A sentence that runs on is cut at a clause, and in the end at a space.
     """
 
-    def __init__(self, *, first_words: int = 3, first_chars: int = 60, max_chars: int = 240) -> None:
+    def __init__(self, *, first_words: int = 1, first_chars: int = 60, max_chars: int = 160) -> None:
         self._first_words = first_words
         self._limit = first_chars
         self._max_chars = max_chars

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import tempfile
 import threading
 from collections.abc import AsyncGenerator, Callable, Sequence
@@ -198,7 +197,8 @@ def _gguf(model: Path) -> Path:
 
 
 def _load(file: Path, threads: int, context_tokens: int, parallel: int) -> Any:
-    xllamacpp = _import()
+    import xllamacpp  # noqa: PLC0415 - after assistant.cpu.share_cores, which it reads once
+
     params = xllamacpp.CommonParams()
     params.model.path = str(file)
     params.verbosity = -1  # llama.cpp writes to stderr, and writes down prompts at that
@@ -223,17 +223,3 @@ def _load(file: Path, threads: int, context_tokens: int, parallel: int) -> Any:
             return xllamacpp.Server(params)
         except RuntimeError as error:
             raise LlmError(f"llama.cpp cannot load {file}: it is incomplete, damaged or of an unknown kind.") from error
-
-
-def _import() -> Any:
-    # By default OpenMP's threads spin while they wait, and beside one busy process two of them are ten times slower
-    # than one. It reads its settings once, when it is loaded, so other libraries' copies aren't touched.
-    key = "OMP_WAIT_POLICY"
-    before = os.environ.get(key)
-    os.environ.setdefault(key, "PASSIVE")
-    try:
-        import xllamacpp  # noqa: PLC0415 - after the setting above
-    finally:
-        if before is None:
-            del os.environ[key]
-    return xllamacpp

@@ -73,7 +73,7 @@ def measure(profile: str) -> dict[str, Any]:
         "peak_gb": round(peak, 2),
         "cpu_s_per_turn": round(cpu_s, 2),
         "asked": len(rows),
-        "answered": sum(row["status"] == "completed" for row in rows),
+        "answered": sum(row["status"] in ("completed", "incomplete") for row in rows),
         "voice_to_voice_ms": milliseconds([row["voice_to_voice_s"] for row in sure]),
         "turn_decision_ms": milliseconds([row["commit_s"] for row in sure]),
         "stages_ms": {name: milliseconds([_seconds(row["server"], name) for row in sure]) for name in stages},

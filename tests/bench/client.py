@@ -3,16 +3,21 @@
 import argparse
 import asyncio
 import json
-from typing import Any
+from typing import Any, Final
 
 from clients.ask import ask
 from tests.bench.recordings import NO_SPEECH, Recording, recordings
+
+BRIEF: Final = {"max_output_tokens": 24}
+"""A reply is as soon there however long it gets; short ones make the measurement a matter of minutes."""
 
 
 async def one(url: str, recording: Recording) -> dict[str, Any]:
     """Ask one recording, in real time, and return what came of it. Times are seconds after the last voiced sample."""
     patience_s = 3.0 if recording.kind in NO_SPEECH else 6.0
-    exchange = await ask(url, recording.samples(), recording.speech_end_s, patience_s=patience_s)
+    exchange = await ask(
+        url, recording.samples(), recording.speech_end_s, session=BRIEF, timeout_s=60.0, patience_s=patience_s
+    )
     return {
         "id": recording.id,
         "kind": recording.kind,

@@ -16,7 +16,7 @@ class Served:
         profile_options = [] if profile is None else ["--profile", profile]
         begin = time.perf_counter()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "assistant.cli", "serve", "--port", "0", *profile_options],
+            [Path(sys.executable).with_name("parley"), "serve", "--port", "0", *profile_options],
             stdout=subprocess.PIPE,
             text=True,
         )

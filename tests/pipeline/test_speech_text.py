@@ -40,8 +40,8 @@ def split(text: str, **limits: int) -> list[str]:
     [
         ("Paris.", ["Paris."]),
         ("It is noon. The sun is up.", ["It is noon.", "The sun is up."]),
-        ("Yes, it is. No, it is, really.", ["Yes, it is.", "No, it is, really."]),
-        ("Well, as far as I know, it is so.", ["Well, as far as I know,", "it is so."]),
+        ("Yes, it is. No, it is, really.", ["Yes,", "it is.", "No, it is, really."]),
+        ("Well, as far as I know, it is so.", ["Well,", "as far as I know, it is so."]),
         ("Dr. Smith met Mr. J. Jones at 3.14 p.m. today.", ["Dr. Smith met Mr. J. Jones at 3.14 p.m. today."]),
         ('He said "Stop!" and left.', ['He said "Stop!"', "and left."]),
         ("1. First point\n2. Second point", ["First point", "Second point"]),
@@ -49,7 +49,7 @@ def split(text: str, **limits: int) -> list[str]:
         ("東京です。はい。", ["東京です。", "はい。"]),
         ("So do I. Really.", ["So do I.", "Really."]),
         ("😀 ... 🎉", []),
-        ("One word - then another - and more words follow.", ["One word - then another -", "and more words follow."]),
+        ("One word - then another - and more words follow.", ["One word -", "then another - and more words follow."]),
     ],
 )
 def test_clauses(text: str, clauses: list[str]) -> None:
