@@ -94,6 +94,8 @@ class Captions:
     def __init__(self, context: Context, engine: SpeechToText) -> None:
         self._context = context
         self._engine = engine
+        self.certain = ""
+        """The words of the utterance that will not change any more."""
         self._item_id: str | None = None
         self._stable = StablePrefix()
         self._next_s = 0.0  # length of the utterance that is worth another transcript
@@ -101,6 +103,7 @@ class Captions:
 
     def begin(self, item_id: str) -> None:
         """Write what is said from now on under `item_id`."""
+        self.certain = ""
         self._item_id = item_id
         self._stable = StablePrefix()
         self._next_s = _LIVE_EVERY_S
@@ -120,7 +123,9 @@ class Captions:
     def take(self, partial: Partial) -> str:
         """Take in a transcript and return the words that became certain."""
         self._running = False
-        return self._stable.feed(partial.text) if partial.item_id == self._item_id else ""
+        fresh = self._stable.feed(partial.text) if partial.item_id == self._item_id else ""
+        self.certain += fresh
+        return fresh
 
     async def _write(self, item_id: str, audio: Samples) -> None:
         text = ""

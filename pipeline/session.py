@@ -28,6 +28,9 @@ from pipeline.turn_taking import State, TurnTaker
 
 log = logging.getLogger(__name__)
 
+_READ_WORDS: Final = 4
+"""New words that are worth the model's attention before the question is complete."""
+
 _UTTERANCE: Final = (State.HEARING, State.DECIDING)
 
 
@@ -52,6 +55,8 @@ class Session:
         self._conversation = Conversation(self._context)
         self._floor = Floor(self._context, self._conversation, self._step)
         self._utterance_id = ""
+        self._reading: asyncio.Task[None] | None = None
+        self._read_words = 0  # of the utterance, which the model has read
         self._voice_at = 0.0  # when the last voiced window came, by the loop's clock
         self._dropped_s = 0.0  # of sound that the client knows was dropped
 
@@ -191,6 +196,13 @@ class Session:
     async def _caption(self, partial: Partial) -> None:
         if self._captions is not None and (fresh := self._captions.take(partial)):
             await self._context.emit(events.TranscriptDelta(partial.item_id, fresh))
+            self._read_ahead(self._captions.certain)
+
+    def _read_ahead(self, words: str) -> None:
+        """Let the model read the question while it is still being asked: the rest of it takes less time then."""
+        if (self._reading is None or self._reading.done()) and len(words.split()) >= self._read_words + _READ_WORDS:
+            self._read_words = len(words.split())
+            self._reading = self._spawn(self._prefill(words))
 
     # --- Turn-taking ---
 
@@ -224,6 +236,7 @@ class Session:
     async def _begin_utterance(self, start_s: float) -> None:
         self._utterance_id = self._context.new_id("item")
         self._listening.begin_utterance(start_s)
+        self._read_words = 0
         if self._captions is not None:
             self._captions.begin(self._utterance_id)
         await self._context.emit(events.SpeechStarted(self._utterance_id, start_s))
@@ -247,10 +260,11 @@ class Session:
             return
         await self._context.post(turn_taking.Score(pause, score))
 
-    async def _prefill(self) -> None:
-        """Let the model read what every answer begins with, before the first question comes."""
+    async def _prefill(self, question: str | None = None) -> None:
+        """Let the model read what the next answer begins with, before it is asked for."""
+        settings = self._settings
         messages = prompt(
-            self._conversation.history, self._settings.instructions, max_chars=self._settings.max_history_chars
+            self._conversation.history, settings.instructions, question, max_chars=settings.max_history_chars
         )
         try:
             await self._context.engines.llm.prefill(messages)

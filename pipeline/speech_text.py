@@ -45,17 +45,23 @@ _ABBREVIATIONS: Final = frozenset(
 )
 _SENTENCE_END: Final = re.compile(r"[.!?…]+[\"'”’)\]]*(?=\s)|[。！？]|\n+")
 _CLAUSE_END: Final = re.compile(r"[,;:](?=\s)|\s[–—-](?=\s)|[，；：、]")
+_BREATH: Final = re.compile(
+    r"\s(?=(?:and|or|but|because|which|who|that|when|where|while|if|in|on|at|by|with|for|from|of|to|into|about|as|than|"
+    r"is|was|are|were|has|have|had|can|will|would)\s)",
+    re.IGNORECASE,
+)
 _WORD: Final = re.compile(r"\w+")
 
 
 class ClauseSplitter:
     """Cuts a stream of text into pieces that can be spoken one by one.
 
-    The first piece may be a clause, since it is what the user waits for; the later ones are sentences, which sound
-    better. A sentence that runs on is cut at a clause, and in the end at a space.
+    The first piece may be a clause or the beginning of one, since it is what the user waits for; the later ones are
+    sentences, which sound better. A sentence that runs on is cut at a clause, before a small word where a speaker
+    might breathe, or in the end at a space.
     """
 
-    def __init__(self, *, first_words: int = 1, first_chars: int = 60, max_chars: int = 160) -> None:
+    def __init__(self, *, first_words: int = 1, first_chars: int = 28, max_chars: int = 160) -> None:
         self._first_words = first_words
         self._limit = first_chars
         self._max_chars = max_chars
@@ -98,6 +104,9 @@ class ClauseSplitter:
             return None
         if clause_ends and clause_ends[-1] > self._limit // 2:
             return clause_ends[-1]
+        breaths = [breath.end() for breath in _BREATH.finditer(self._text, self._limit // 2, self._limit)]
+        if breaths:
+            return breaths[-1]
         space = self._text.rfind(" ", self._limit // 2, self._limit)
         return space if space > 0 else None
 

@@ -5,19 +5,25 @@ import asyncio
 import json
 from typing import Any, Final
 
+import numpy as np
+
+from audio.types import OUTPUT_RATE
 from clients.ask import ask
 from tests.bench.recordings import NO_SPEECH, Recording, recordings
 
 BRIEF: Final = {"max_output_tokens": 24}
 """A reply is as soon there however long it gets; short ones make the measurement a matter of minutes."""
 
+LEAD_S: Final = 1.0
+
 
 async def one(url: str, recording: Recording) -> dict[str, Any]:
     """Ask one recording, in real time, and return what came of it. Times are seconds after the last voiced sample."""
+    # Nobody speaks in the moment of connecting, and many recordings begin with the first word.
+    samples = np.concatenate([np.zeros(int(LEAD_S * OUTPUT_RATE), dtype=np.float32), recording.samples()])
+    end_s = None if recording.speech_end_s is None else LEAD_S + recording.speech_end_s
     patience_s = 3.0 if recording.kind in NO_SPEECH else 6.0
-    exchange = await ask(
-        url, recording.samples(), recording.speech_end_s, session=BRIEF, timeout_s=60.0, patience_s=patience_s
-    )
+    exchange = await ask(url, samples, end_s, session=BRIEF, timeout_s=60.0, patience_s=patience_s)
     return {
         "id": recording.id,
         "kind": recording.kind,

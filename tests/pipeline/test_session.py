@@ -158,7 +158,7 @@ def test_the_conversation_so_far_is_in_the_prompt() -> None:
 
 
 def test_speech_is_paced_and_ends_when_it_has_been_played() -> None:
-    talk = Conversation(llm=ScriptedLlm(["One sentence of the answer is here. And the second one is here as well."]))
+    talk = Conversation(llm=ScriptedLlm(["One sentence is here. And the second one is here as well."]))
     talk.hold(lambda talk: _say_and_wait(talk, 12.0))
     first = talk.at(events.ResponseAudio)
     sent = 0.0
@@ -166,7 +166,7 @@ def test_speech_is_paced_and_ends_when_it_has_been_played() -> None:
         if isinstance(stamped.event, events.ResponseAudio):
             sent += len(stamped.event.samples) / 24_000
             assert sent <= stamped.at - first + 0.4 + 1e-6
-    assert sent == pytest.approx(0.1 * len("One sentence of the answer is here.And the second one is here as well."))
+    assert sent == pytest.approx(0.1 * len("One sentence is here.And the second one is here as well."))
     assert talk.at(events.ResponseEnded) - first == pytest.approx(sent, abs=0.05)
 
 
@@ -327,6 +327,22 @@ def test_words_appear_while_the_user_speaks() -> None:
     deltas = talk.of(events.TranscriptDelta)
     assert "".join(event.text for event in deltas) == "what time is it"
     assert {event.item_id for event in deltas} == {talk.of(events.AudioCommitted)[0].item_id}
+
+
+def test_the_model_reads_a_long_question_while_it_is_asked() -> None:
+    said = "can you tell me what the weather will be like tomorrow in New York".split()
+    live = ScriptedStt([" ".join(said[: 2 * count]) for count in range(1, 8)], takes_s=0.05)
+    talk = Conversation(live=live, stt=ScriptedStt([" ".join(said)]))
+
+    async def long_question(talk: Conversation) -> None:
+        await talk.say(3.5)
+        await talk.hush(4.0)
+
+    talk.hold(long_question)
+    read = [messages[-1].content for messages in talk.llm.prefilled[1:]]
+    assert 1 <= len(read) <= 3
+    assert all(" ".join(said).startswith(words) for words in read)
+    assert all(len(later.split()) >= len(words.split()) + 4 for words, later in zip(read, read[1:], strict=False))
 
 
 @pytest.mark.parametrize("changes", [{"language": "de"}, {"show_transcript": False}])
