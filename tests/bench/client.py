@@ -20,7 +20,7 @@ LEAD_S: Final = 1.0
 async def one(url: str, recording: Recording) -> dict[str, Any]:
     """Ask one recording, in real time, and return what came of it. Times are seconds after the last voiced sample."""
     # Nobody speaks in the moment of connecting, and many recordings begin with the first word.
-    samples = np.concatenate([np.zeros(int(LEAD_S * OUTPUT_RATE), dtype=np.float32), recording.samples()])
+    samples = np.concatenate([np.zeros(int(LEAD_S * OUTPUT_RATE), dtype=np.float32), recording.sent()])
     end_s = None if recording.speech_end_s is None else LEAD_S + recording.speech_end_s
     patience_s = 3.0 if recording.kind in NO_SPEECH else 6.0
     exchange = await ask(url, samples, end_s, session=BRIEF, timeout_s=60.0, patience_s=patience_s)

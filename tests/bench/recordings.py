@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from audio.pcm import read_wav, resample
-from audio.types import OUTPUT_RATE, Samples
+from audio.types import INPUT_RATE, OUTPUT_RATE, Samples
 
 SPEECH = Path(__file__).resolve().parent.parent / "data" / "speech"
 NO_SPEECH = frozenset({"noise", "music", "silence"})
@@ -19,10 +19,15 @@ class Recording:
     kind: str
     lang: str
     text: str
+    text_is_sure: bool
     speech_end_s: float | None
     """None where there is no speech, or where its end isn't known to within 30 ms."""
 
-    def samples(self) -> Samples:
+    def heard(self) -> Samples:
+        """Return its sound at INPUT_RATE, as an engine hears it."""
+        return resample(*read_wav(SPEECH / f"{self.id}.wav"), INPUT_RATE)
+
+    def sent(self) -> Samples:
         """Return its sound at OUTPUT_RATE, as a Realtime client sends it."""
         return resample(*read_wav(SPEECH / f"{self.id}.wav"), OUTPUT_RATE)
 
@@ -36,6 +41,7 @@ def recordings(*kinds: str) -> list[Recording]:
             row["kind"],
             row.get("lang") or "",
             row.get("text") or "",
+            row.get("text_conf") in {"high", "medium"},
             row["speech_end_s"] if row.get("end_conf") == "high" else None,
         )
         for row in rows

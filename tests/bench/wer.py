@@ -16,16 +16,16 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from assistant.cpu import share_cores
 from assistant.models import Store
-from audio.pcm import read_wav
 from audio.stt.faster_whisper import FasterWhisper
 from audio.stt.moonshine import Moonshine
-from audio.types import INPUT_RATE, Samples, Transcript
+from audio.types import Samples, Transcript
 from audio.vad.silero import SileroVad
+from tests.bench.recordings import NO_SPEECH, recordings
 from tests.bench.utterances import utterances
 from tests.bench.words import errors, normalise
 
-SPEECH = Path(__file__).parent.parent / "data" / "speech"
 SPOKEN = frozenset({"query", "command", "read"})
 TAIL_S = 0.3
 
@@ -37,8 +37,8 @@ class Recogniser(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Recording:
-    """A row of the index with its utterances."""
+class Speech:
+    """What a recording says, and its sound as the conversation would cut it."""
 
     id: str
     words: tuple[str, ...]
@@ -67,25 +67,25 @@ class Measured:
 def measure(*, language: str | None = None) -> list[Measured]:
     """Measure Whisper with the short and with the full window, and Moonshine."""
     store = Store()
-    recordings = _recordings(SileroVad(store.pull("silero-vad")))
+    speech = _utterances(SileroVad(store.pull("silero-vad")))
     engines: list[tuple[str, Recogniser]] = [
-        ("Whisper base, short window", FasterWhisper(store.pull("whisper-base"), threads=2)),
-        ("Whisper base, 30 s window", FasterWhisper(store.pull("whisper-base"), threads=2, short_window=False)),
+        ("Whisper base, short window", FasterWhisper(store.pull("whisper-base"), threads=1)),
+        ("Whisper base, 30 s window", FasterWhisper(store.pull("whisper-base"), threads=1, short_window=False)),
         ("Moonshine tiny", Moonshine(store.pull("moonshine-tiny-en"))),
     ]
     measured = []
     for name, engine in engines:
-        measured.append(asyncio.run(_measure(name, engine, recordings, language)))
+        measured.append(asyncio.run(_measure(name, engine, speech, language)))
         engine.close()
     return measured
 
 
-async def _measure(name: str, engine: Recogniser, recordings: Sequence[Recording], language: str | None) -> Measured:
+async def _measure(name: str, engine: Recogniser, speech: Sequence[Speech], language: str | None) -> Measured:
     await engine.warm()
     words = wrong = 0
     took: list[float] = []
     lost, made_up = [], []
-    for recording in recordings:
+    for recording in speech:
         texts = []
         for piece in recording.pieces:
             began = time.perf_counter()
@@ -112,24 +112,36 @@ async def _measure(name: str, engine: Recogniser, recordings: Sequence[Recording
     )
 
 
-def _recordings(vad: SileroVad) -> list[Recording]:
-    rows: list[dict[str, Any]] = [json.loads(line) for line in (SPEECH / "index.jsonl").read_text().splitlines()]
-    recordings = []
-    for row in rows:
-        spoken = row["kind"] in SPOKEN
-        if spoken and (row["lang"] != "en" or row["text_conf"] not in {"high", "medium"}):
+def _utterances(vad: SileroVad) -> list[Speech]:
+    speech = []
+    for recording in recordings(*SPOKEN, *NO_SPEECH):
+        spoken = recording.kind in SPOKEN
+        if spoken and (recording.lang != "en" or not recording.text_is_sure):
             continue
-        audio, rate = read_wav(SPEECH / row["file"])
-        assert rate == INPUT_RATE
+        audio = recording.heard()
         pieces = tuple(utterances(vad, audio, tail_s=TAIL_S))
-        recordings.append(
-            Recording(
-                id=row["id"],
-                words=tuple(normalise(row["text"])) if spoken else (),
-                pieces=pieces if spoken else (audio, *pieces),
-            )
+        words = tuple(normalise(recording.text)) if spoken else ()
+        speech.append(Speech(recording.id, words, pieces if spoken else (audio, *pieces)))
+    return speech
+
+
+def report(console: Console, language: str | None = None) -> list[dict[str, Any]]:
+    """Measure, print the table and return its rows."""
+    measured = measure(language=language)
+    table = Table(title=f"Recognition, {measured[0].words} English words", title_justify="left")
+    for column in ("", "word error rate", "p50", "p95", "spoken clips lost", "non-speech clips with words"):
+        table.add_column(column, justify="right" if column else "left")
+    for row in measured:
+        table.add_row(
+            row.engine,
+            f"{row.wer_percent} %",
+            f"{1000 * row.p50_s:.0f} ms",
+            f"{1000 * row.p95_s:.0f} ms",
+            str(len(row.lost)),
+            str(len(row.made_up)),
         )
-    return recordings
+    console.print(table)
+    return [asdict(row) for row in measured]
 
 
 def main() -> None:
@@ -138,21 +150,10 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="also write the numbers to this file")
     parser.add_argument("--language", help="tell Whisper the language instead of letting it detect it")
     given = parser.parse_args()
-    measured = measure(language=given.language)
-    table = Table("", "WER %", "errors/words", "p50 s", "p95 s", "speech lost", "words made up")
-    for row in measured:
-        table.add_row(
-            row.engine,
-            f"{row.wer_percent:.1f}",
-            f"{row.errors}/{row.words}",
-            f"{row.p50_s:.2f}",
-            f"{row.p95_s:.2f}",
-            ", ".join(row.lost) or "0",
-            ", ".join(row.made_up) or "0",
-        )
-    Console().print(table)
+    share_cores()
+    rows = report(Console(width=120), given.language)
     if given.json is not None:
-        given.json.write_text(json.dumps([asdict(row) for row in measured], indent=2) + "\n")
+        given.json.write_text(json.dumps(rows, indent=1) + "\n")
 
 
 if __name__ == "__main__":
