@@ -49,6 +49,7 @@ def split(text: str, **limits: int) -> list[str]:
         ("東京です。はい。", ["東京です。", "はい。"]),
         ("So do I. Really.", ["So do I.", "Really."]),
         ("😀 ... 🎉", []),
+        (", well, yes.", [", well,", "yes."]),
         ("The Brooklyn Bridge was built in 1883.", ["The Brooklyn Bridge", "was built in 1883."]),
         ("Photosynthesis transforms sunlight energy.", ["Photosynthesis transforms", "sunlight energy."]),
         ("One word - then another - and more words follow.", ["One word -", "then another - and more words follow."]),
