@@ -24,7 +24,7 @@ from rich.table import Table
 
 from assistant import commands, config
 from assistant.catalogue import ModelError, find, size
-from assistant.cpu import share_cores
+from assistant.cpu import share_machine
 from assistant.doctor import Verdict, examine
 from assistant.models import State, Store
 from pipeline.errors import ParleyError
@@ -80,7 +80,7 @@ def _configured(command: Callable[P, T]) -> Callable[P, T]:
 @click.version_option(package_name="parley", prog_name="parley")
 def main() -> None:
     """Parley: a voice assistant that runs on your own machine."""
-    share_cores()
+    share_machine()
 
 
 @main.command()

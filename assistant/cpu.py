@@ -1,10 +1,13 @@
-"""The processor: how many cores this process may use, and how its libraries behave on them."""
+"""The machine: how many cores this process may use, and how its libraries share cores and memory."""
 
+import ctypes
 import os
+import sys
 from pathlib import Path
 from typing import Final
 
 _MANNERS: Final = {"OMP_WAIT_POLICY": "PASSIVE", "OPENBLAS_NUM_THREADS": "1"}
+_M_ARENA_MAX: Final = -8  # of <malloc.h>
 
 _QUOTA: Final = Path("/sys/fs/cgroup/cpu.max")
 
@@ -24,12 +27,17 @@ def cores(quota: Path = _QUOTA) -> int:
     return max(1, min(allowed, int(share) // int(period)))
 
 
-def share_cores() -> None:
-    """Make the threads of OpenMP and OpenBLAS sleep while they wait. Call before any library that uses them is loaded.
+def share_machine() -> None:
+    """Make this process a good neighbour of itself. Call before any library with threads of its own is loaded.
 
-    By default they spin, which is good for one program that has the machine to itself. Here several engines take turns
-    on few cores, and two spinning threads beside a busy one are ten times slower than one. What the environment says
-    already stays.
+    The threads of OpenMP and OpenBLAS spin while they wait, which is good for one program that has the machine to
+    itself. Here several engines take turns on few cores, and two spinning threads beside a busy one are ten times
+    slower than one: they sleep instead. What the environment says already stays.
+
+    And glibc keeps a heap for each thread, with room for the longest utterance in every one of them: one heap is
+    enough, and saves 140 MB.
     """
     for name, value in _MANNERS.items():
         os.environ.setdefault(name, value)
+    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
+        libc.mallopt(_M_ARENA_MAX, 1)

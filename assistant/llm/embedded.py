@@ -197,7 +197,7 @@ def _gguf(model: Path) -> Path:
 
 
 def _load(file: Path, threads: int, context_tokens: int, parallel: int) -> Any:
-    import xllamacpp  # noqa: PLC0415 - after assistant.cpu.share_cores, which it reads once
+    import xllamacpp  # noqa: PLC0415 - after assistant.cpu.share_machine, which it reads once
 
     params = xllamacpp.CommonParams()
     params.model.path = str(file)

@@ -37,6 +37,7 @@ class Moonshine:
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
+        options.enable_cpu_mem_arena = False  # it would keep what the longest utterance ever took
         provider = ["CPUExecutionProvider"]
         self._encoder = onnxruntime.InferenceSession(model / "encoder_model.ort", options, providers=provider)
         self._decoder = onnxruntime.InferenceSession(model / "decoder_model_merged.ort", options, providers=provider)

@@ -19,7 +19,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from assistant.cpu import share_cores
+from assistant.cpu import share_machine
 from tests.bench import wer
 from tests.bench.recordings import NO_SPEECH
 from tests.bench.server import Served
@@ -132,7 +132,7 @@ def main() -> None:
     arguments = parser.parse_args()
     console = Console(width=120)
     console.print(machine())
-    share_cores()  # for the word error rates, which are measured in this process
+    share_machine()  # for the word error rates, which are measured in this process
     results: dict[str, Any] = {"machine": machine(), "profiles": []}
     for profile in arguments.profile or ["default", "tiny"]:
         result = measure(profile)

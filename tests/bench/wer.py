@@ -16,7 +16,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from assistant.cpu import share_cores
+from assistant.cpu import share_machine
 from assistant.models import Store
 from audio.stt.faster_whisper import FasterWhisper
 from audio.stt.moonshine import Moonshine
@@ -150,7 +150,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="also write the numbers to this file")
     parser.add_argument("--language", help="tell Whisper the language instead of letting it detect it")
     given = parser.parse_args()
-    share_cores()
+    share_machine()
     rows = report(Console(width=120), given.language)
     if given.json is not None:
         given.json.write_text(json.dumps(rows, indent=1) + "\n")
