@@ -151,6 +151,6 @@ def _log(config: Config) -> None:
     logging.basicConfig(
         level=config.log.level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
     )
-    # These write URLs and headers, and a header holds the key.
-    for name in ("uvicorn", "uvicorn.error", "websockets"):
+    # These write URLs and headers, and a header holds the key; the last one, the language of whoever speaks.
+    for name in ("uvicorn", "uvicorn.error", "websockets", "faster_whisper"):
         logging.getLogger(name).setLevel(logging.WARNING)
