@@ -90,10 +90,10 @@ def _seconds(timings: dict[str, float | None], name: str) -> float | None:
 
 
 def show(result: dict[str, Any], console: Console) -> None:
-    """Print one profile's figures beside the asked ones."""
+    """Print one profile's figures beside the targets."""
     p50, p95, gigabytes = ASKED[result["profile"]]
     table = Table(title=f"Profile {result['profile']}", title_justify="left")
-    for column in ("", "n", "p50", "p95", "min", "max", "asked"):
+    for column in ("", "n", "p50", "p95", "min", "max", "target"):
         table.add_column(column, justify="left" if not column else "right")
     wanted = f"p50 <= {1000 * p50:.0f}, p95 <= {1000 * p95:.0f}"
     lines = [
@@ -107,9 +107,9 @@ def show(result: dict[str, Any], console: Console) -> None:
     wrong = result["replies_to_non_speech"]
     console.print(
         f"answered {result['answered']} of {result['asked']}; "
-        f"words or replies for non-speech: {len(wrong)} of {result['non_speech']} (asked: 0) {wrong or ''}\n"
-        f"ready in {result['ready_s']} s (asked: 6); "
-        f"resident {result['resident_gb']} GB, peak {result['peak_gb']} GB (asked: {gigabytes}); "
+        f"words or replies for non-speech: {len(wrong)} of {result['non_speech']} (target: 0) {wrong or ''}\n"
+        f"ready in {result['ready_s']} s (target: 6); "
+        f"resident {result['resident_gb']} GB, peak {result['peak_gb']} GB (target: {gigabytes}); "
         f"CPU {result['cpu_s_per_turn']} core-seconds a turn\n"
     )
 
