@@ -6,7 +6,7 @@ before it; one may reply. A turn moves from the first place to the last or is st
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Literal, assert_never
 
@@ -71,11 +71,8 @@ class Floor:
         # It is answered from what was said before it, even if it stands in the history itself by then.
         known = tuple(self._conversation.history)
         brief = replace(
-            _brief(settings),
+            _brief(settings, settings.instructions, known),
             audio=audio,
-            prompt=lambda question: prompt(
-                known, settings.instructions, question, max_chars=settings.max_history_chars
-            ),
             answer=settings.turn_taking.create_response,
         )
         self._ahead = self._begin(brief, item_id, voice_end, settings)
@@ -136,11 +133,8 @@ class Floor:
         await self.discard()
         instructions = settings.instructions if asked.instructions is None else asked.instructions
         brief = replace(
-            _brief(settings),
+            _brief(settings, instructions, self._conversation.history),
             ready=self._conversation.all_written,
-            prompt=lambda question: prompt(
-                self._conversation.history, instructions, question, max_chars=settings.max_history_chars
-            ),
             output=asked.output or settings.output,
             voice=asked.voice or settings.voice,
             max_tokens=asked.max_output_tokens or settings.max_output_tokens,
@@ -304,10 +298,10 @@ def _wordless(turn: _Turn) -> bool:
     return isinstance(turn.words, Transcript) and not turn.words.text
 
 
-def _brief(settings: Settings) -> Brief:
+def _brief(settings: Settings, instructions: str, known: Iterable[Item]) -> Brief:
     return Brief(
         audio=None,
-        prompt=lambda question: prompt((), settings.instructions, question, max_chars=settings.max_history_chars),
+        prompt=lambda question: prompt(known, instructions, question, max_chars=settings.max_history_chars),
         output=settings.output,
         voice=settings.voice,
         speed=settings.speed,

@@ -8,7 +8,6 @@ carries an old number and is dropped.
 
 import asyncio
 import logging
-import secrets
 from collections.abc import Callable, Coroutine
 from typing import Final, assert_never
 
@@ -20,6 +19,7 @@ from pipeline.engines import Engines
 from pipeline.errors import RequestError
 from pipeline.floor import Floor
 from pipeline.history import Item, Spoken, prompt
+from pipeline.ids import random_id
 from pipeline.inbox import Inbox
 from pipeline.listening import MAX_HELD_S, Captions, Listening
 from pipeline.settings import Settings
@@ -32,11 +32,6 @@ _READ_WORDS: Final = 4
 """New words that are worth the model's attention before the question is complete."""
 
 _UTTERANCE: Final = (State.HEARING, State.DECIDING)
-
-
-def random_id(kind: str) -> str:
-    """Return a fresh id, such as "item_5f0c…"."""
-    return f"{kind}_{secrets.token_hex(10)}"
 
 
 class Session:

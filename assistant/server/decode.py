@@ -23,11 +23,12 @@ from openai.types.realtime import (
 
 from assistant.server.session_config import MOST_TOKENS, SessionConfig
 from assistant.server.sound import SoundFormat, SoundIn
-from assistant.server.wire import ClientEvent, SessionUpdate, decode_base64, new_id
+from assistant.server.wire import ClientEvent, SessionUpdate, decode_base64
 from audio.types import INPUT_RATE, Samples
 from pipeline import events
 from pipeline.errors import RequestError
 from pipeline.history import Item, Part, Spoken, Text
+from pipeline.ids import random_id
 
 _PIECE: Final = INPUT_RATE // 2
 """Samples handed over at once: a long `append` must not starve the other sessions, nor be dropped as a whole."""
@@ -98,7 +99,7 @@ class Decoder:
                 raise RequestError("unsupported_item", f"Items of type {item.type} aren't supported yet.", "item.type")
         if not parts:
             raise RequestError("invalid_value", "item.content needs at least one part.", "item.content")
-        return Item(item.id or new_id("item"), item.role, tuple(parts))
+        return Item(item.id or random_id("item"), item.role, tuple(parts))
 
 
 def _text(kind: str | None, text: str | None, wanted: str, at: int) -> Part:

@@ -7,9 +7,10 @@ from typing import Final, Literal, assert_never
 
 from assistant.server.session_config import SessionConfig, Tree
 from assistant.server.sound import SoundOut
-from assistant.server.wire import Message, encode_base64, error_message, new_id
+from assistant.server.wire import Message, encode_base64, error_message
 from pipeline import events
 from pipeline.history import Item, Part, Spoken, Text
+from pipeline.ids import random_id
 from pipeline.timings import Timings
 
 _TRANSCRIPTION: Final = "conversation.item.input_audio_transcription"
@@ -86,7 +87,7 @@ class Encoder:
         # The protocol names the message that this silence would become; ours becomes none, so the id is a fresh one.
         return {
             "type": "input_audio_buffer.timeout_triggered",
-            "item_id": new_id("item"),
+            "item_id": random_id("item"),
             "audio_start_ms": max(0, _ms(at_s) - silence_ms),
             "audio_end_ms": _ms(at_s),
         }

@@ -14,10 +14,11 @@ from assistant.config import Config
 from assistant.server.decode import Decoder
 from assistant.server.encode import Encoder
 from assistant.server.session_config import SessionConfig
-from assistant.server.wire import FrameError, Message, encode, error_message, new_id, parse
+from assistant.server.wire import FrameError, Message, encode, error_message, parse
 from pipeline.engines import Engines
 from pipeline.errors import RequestError
 from pipeline.events import Audio, Event, Request, SettingsUpdated, Update
+from pipeline.ids import random_id
 from pipeline.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -96,7 +97,7 @@ async def converse(websocket: WebSocket, config: Config, engines: Engines, begin
     """Serve one client until it leaves, or the server hangs up."""
     await websocket.accept(_subprotocol(websocket))
     session = SessionConfig.fresh(config, websocket.query_params.get("model") or "parley")
-    connection = _Connection(websocket, config, session, begin(engines, session.settings(), new_id=new_id))
+    connection = _Connection(websocket, config, session, begin(engines, session.settings(), new_id=random_id))
     with suppress(WebSocketDisconnect):
         await connection.run()
 

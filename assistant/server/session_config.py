@@ -12,8 +12,9 @@ from openai.types.realtime import RealtimeSessionCreateRequest
 
 from assistant.config import Config
 from assistant.server.sound import RATES, SoundFormat
-from assistant.server.wire import check, new_id, refuse_unknown
+from assistant.server.wire import check, refuse_unknown
 from pipeline.errors import RequestError
+from pipeline.ids import random_id
 from pipeline.settings import Settings, TurnTaking
 
 Tree: TypeAlias = dict[str, Any]
@@ -83,7 +84,7 @@ class SessionConfig:
         session: Tree = {
             "type": "realtime",
             "object": "realtime.session",
-            "id": new_id("sess"),
+            "id": random_id("sess"),
             "model": model,
             "expires_at": int(time.time()) + SESSION_S,
             "output_modalities": [base.output],

@@ -7,7 +7,6 @@ names the fault and the cure, and whose `param` is the path of the field, such a
 import base64
 import binascii
 import json
-import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, TypeVar, get_args
@@ -31,6 +30,7 @@ from openai.types.realtime import (
 from pydantic import BaseModel, ValidationError
 
 from pipeline.errors import RequestError
+from pipeline.ids import random_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +76,6 @@ class FrameError(RequestError):
     def __init__(self, code: str, message: str, param: str | None = None, event_id: str | None = None) -> None:
         super().__init__(code, message, param)
         self.event_id = event_id
-
-
-def new_id(kind: str) -> str:
-    """Return a fresh id, such as "item_8f2c…", that no other session has."""
-    return f"{kind}_{secrets.token_hex(10)}"
 
 
 def parse(frame: str, *, max_bytes: int) -> ClientEvent:
@@ -200,7 +195,7 @@ def encode_base64(data: bytes) -> str:
 
 def encode(message: Message) -> str:
     """Return a server event's text frame, with a fresh `event_id`."""
-    return json.dumps({"event_id": new_id("event"), **message}, ensure_ascii=False, separators=(",", ":"))
+    return json.dumps({"event_id": random_id("event"), **message}, ensure_ascii=False, separators=(",", ":"))
 
 
 def error_message(

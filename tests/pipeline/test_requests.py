@@ -9,7 +9,7 @@ import pytest
 from pipeline import events
 from pipeline.engines import ChatMessage
 from pipeline.history import Item, Spoken, Text
-from pipeline.session import random_id
+from pipeline.ids import random_id
 from pipeline.turn import APOLOGY
 from tests.pipeline.doubles import (
     Conversation,
