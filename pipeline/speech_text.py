@@ -8,6 +8,10 @@ _FENCE: Final = re.compile(r"```[^\n]*\n?")
 _LINK: Final = re.compile(r"!?\[([^\]]*)\]\([^)\s]*\)")
 _TAG: Final = re.compile(r"</?[A-Za-z][^<>]*>")
 _LINE_START: Final = re.compile(r"^[ \t]*(?:#{1,6}[ \t]+|>[ \t]?|[-*+•][ \t]+|\d{1,3}[.)][ \t]+)", re.MULTILINE)
+_ITEM: Final = re.compile(
+    r"^[ \t]*(?:[-*+•]|\d{1,3}[.)])[ \t]+[^\n]*?[^\s.,;:!?…*_`~\"'”’)\]][*_`~\"'”’)\]]*(?=[ \t]*\n)", re.MULTILINE
+)
+"""An item of a list without a stop at its end, and with a line after it."""
 _RULE: Final = re.compile(r"^[ \t]*(?:[-*_][ \t]*){3,}$|^[ \t]*\|?[ \t]*:?-{3,}[-:| \t]*$", re.MULTILINE)
 _EMPHASIS: Final = re.compile(r"\*+|`+|~~|(?<!\w)_+(?=\S)|(?<=\S)_+(?!\w)")
 _SPACE: Final = re.compile(r"\s+")
@@ -15,15 +19,16 @@ _SPACE_BEFORE_STOP: Final = re.compile(r"\s+([.,;:!?…])")
 
 
 def plain(text: str) -> str:
-    """Return the words of `text`: no Markdown, no tags, no emoji, single spaces."""
+    """Return the words of `text`: no Markdown, no tags, no emoji, single spaces, a comma after a list's item."""
     text = _FENCE.sub("", text)
     text = _LINK.sub(r"\1", text)
     text = _TAG.sub("", text)
     text = _RULE.sub("", text)
+    text = "".join(letter for letter in text if not _is_pictorial(letter))
+    text = _ITEM.sub(r"\g<0>,", text)
     text = _LINE_START.sub("", text)
     text = _EMPHASIS.sub("", text)
     text = text.replace("|", " ")
-    text = "".join(letter for letter in text if not _is_pictorial(letter))
     return _SPACE_BEFORE_STOP.sub(r"\1", _SPACE.sub(" ", text)).strip()
 
 
@@ -40,11 +45,15 @@ def _is_pictorial(letter: str) -> bool:
 
 
 _ABBREVIATIONS: Final = frozenset(
-    {"mr", "mrs", "ms", "dr", "prof", "st", "sr", "jr", "vs", "etc", "nr", "approx", "dept", "est", "fig", "inc", "ltd"}
-    | {"e.g", "i.e", "a.m", "p.m", "u.s", "u.k", "bzw", "z.b", "usw", "ca"}
+    "mr mrs ms dr prof st sr jr vs etc nr approx dept est fig inc ltd e.g i.e a.m p.m a.k.a u.s u.k ph.d bzw z.b usw "
+    "ca mt ft gen col capt lt sgt sen gov rev pres ave blvd rd vol avg max min".split()
 )
+_BEFORE_NUMBERS: Final = frozenset("no jan feb mar apr jun jul aug sep sept oct nov dec ch p pp".split())
+"""Words whose stop is theirs when a number follows: "No. 5", "Jan. 3"."""
 _SENTENCE_END: Final = re.compile(r"[.!?…]+[\"'”’)\]]*(?=\s)|[。！？]|\n+")
-_CLAUSE_END: Final = re.compile(r"[,;:](?=\s)|\s[–—-](?=\s)|[，；：、]")
+_CLAUSE_END: Final = re.compile(r"[,;:](?=\s)|(?<!\d)\s[–—-](?=\s)|[，；：、]")
+_EARLY_END: Final = re.compile(r"(?<=[^\W\d_]{2})[,;:]$")
+"""What ends a clause even though nothing follows yet; a comma in "1,000" and the stop of "Dr." might not."""
 _BREATH: Final = re.compile(
     r"\s(?=(?:and|or|but|because|which|who|that|when|where|while|if|in|on|at|by|with|for|from|of|to|into|about|as|than|"
     r"is|was|are|were|has|have|had|can|will|would)\s)",
@@ -97,6 +106,7 @@ class ClauseSplitter:
                 return stop.end()
         clause_ends = [stop.end() for stop in _CLAUSE_END.finditer(self._text)]
         if self._first:
+            clause_ends += [stop.end() for stop in _EARLY_END.finditer(self._text)]
             for end in clause_ends:
                 if len(_WORD.findall(self._text[:end])) >= self._first_words:
                     return end
@@ -117,4 +127,6 @@ class ClauseSplitter:
         line = self._text[:dot].rsplit("\n", 1)[-1]
         word = line.rsplit(None, 1)[-1] if line.strip() else ""
         word = word.lstrip("(\"'“‘*_").lower()
+        if word in _BEFORE_NUMBERS:
+            return self._text[dot + 1 :].lstrip()[:1].isdigit()
         return word in _ABBREVIATIONS or (len(word) == 1 and word.isalpha() and word != "i") or line.strip().isdigit()
