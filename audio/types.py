@@ -23,3 +23,5 @@ class Transcript:
     text: str
     language: str | None = None
     """ISO 639-1, where the engine knows it."""
+    logprob: float = 0.0
+    """Natural logarithm of its least probable token's probability: how sure the engine is. 0 where it doesn't say."""

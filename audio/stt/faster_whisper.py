@@ -81,7 +81,7 @@ class FasterWhisper:
         for window_s in self._short_windows(audio):
             short = self._attempt(self._short_features(audio, window_s), audio, language, prompt)
             if _SHORT.doubt(short) is None:
-                return Transcript(short.text, short.language)
+                return Transcript(short.text, short.language, short.least_logprob)
             if short.word_logprob < _HOPELESS and short.no_speech > 0.5:
                 return Transcript("", language)
             attempts.append(short)
@@ -90,7 +90,7 @@ class FasterWhisper:
         if not believed:
             return Transcript("", language)
         best = max(believed, key=lambda attempt: attempt.word_logprob)
-        return Transcript(best.text, best.language)
+        return Transcript(best.text, best.language, best.least_logprob)
 
     def _short_windows(self, audio: Samples) -> list[float]:
         least_s = audio.size / INPUT_RATE + _SILENCE_S
@@ -135,6 +135,7 @@ class FasterWhisper:
             language=language,
             seconds=seconds,
             word_logprob=float(np.mean(logprobs)) if logprobs else -np.inf,
+            least_logprob=min(logprobs, default=0.0),
             no_speech=result.no_speech_prob,
             finished=len(tokens) < budget or len(kept) < len(tokens),
         )

@@ -33,6 +33,8 @@ class Attempt:
     """Of the sound."""
     word_logprob: float
     """Mean natural logarithm of the words' token probabilities."""
+    least_logprob: float = 0.0
+    """The least of them: one doubtful word changes the meaning, and hardly the mean."""
     no_speech: float = 0.0
     """Probability that there is no speech, where the recogniser says so."""
     finished: bool = True

@@ -58,8 +58,7 @@ class Moonshine:
         check_heard(audio)
         if audio.size < _MIN_S * INPUT_RATE:
             return Transcript("", "en")
-        text = await asyncio.get_running_loop().run_in_executor(self._executor, self._transcribe, audio)
-        return Transcript(text, "en")
+        return await asyncio.get_running_loop().run_in_executor(self._executor, self._transcribe, audio)
 
     async def warm(self) -> None:
         """Recognise once, so that the first real utterance isn't slower."""
@@ -70,10 +69,12 @@ class Moonshine:
         """Stop the thread after the utterance in progress."""
         self._executor.shutdown(wait=False, cancel_futures=True)
 
-    def _transcribe(self, audio: Samples) -> str:
+    def _transcribe(self, audio: Samples) -> Transcript:
         pieces = np.array_split(audio, int(np.ceil(audio.size / (_MAX_S * INPUT_RATE))))
         attempts = [self._attempt(piece) for piece in pieces]
-        return " ".join(attempt.text for attempt in attempts if _GUARDS.doubt(attempt) is None)
+        believed = [attempt for attempt in attempts if _GUARDS.doubt(attempt) is None]
+        text = " ".join(attempt.text for attempt in believed)
+        return Transcript(text, "en", min((attempt.least_logprob for attempt in believed), default=0.0))
 
     def _attempt(self, audio: Samples) -> Attempt:
         sound = audio[None]
@@ -104,6 +105,7 @@ class Moonshine:
             language="en",
             seconds=seconds,
             word_logprob=float(np.mean(logprobs)) if logprobs else -np.inf,
+            least_logprob=min(logprobs, default=0.0),
             finished=token == _END,
         )
 
