@@ -50,9 +50,12 @@ class Turn(_Section):
     prefix_s: float = Field(ge=0)
     pause_s: float = Field(gt=0)
     resume_s: float = Field(gt=0)
+    look_again_s: float = Field(gt=0)
     min_silence_s: float = Field(gt=0)
     max_silence_s: float = Field(gt=0)
-    threshold: float = Field(gt=0, le=1)
+    hold_s: float = Field(gt=0)
+    look_s: float = Field(gt=0)
+    yield_s: float = Field(gt=0)
     barge_in_s: float = Field(gt=0)
     reopen_s: float = Field(ge=0)
     max_utterance_s: float = Field(gt=1)
@@ -85,10 +88,11 @@ class Stt(_Section):
 
 
 class Live(_Section):
-    """The recogniser of partial transcripts."""
+    """The fast recogniser."""
 
     engine: Literal["moonshine", "none"]
     model: str
+    trust_logprob: float = Field(le=0)
 
 
 class Llm(_Section):
@@ -147,6 +151,7 @@ class Config(_Section):
             max_output_tokens=self.assistant.max_output_tokens,
             temperature=self.assistant.temperature,
             language=self.stt.language or None,
+            trust_logprob=self.live.trust_logprob,
             turn_taking=TurnTaking(**self.turn.model_dump()),
         )
 

@@ -13,6 +13,7 @@ from assistant.config import Config
 from assistant.cpu import cores
 from assistant.models import Store
 from pipeline.engines import Engines, LanguageModel, SpeechToText, TextToSpeech, TurnDetector, VoiceDetector
+from pipeline.lanes import Lanes
 
 # ruff: noqa: PLC0415 - see above
 
@@ -85,6 +86,7 @@ async def _start_all(config: Config, folders: dict[str, Path], closing: ExitStac
         live=None if live is None else live.result(),
         llm=llm.result(),
         tts=tts.result(),
+        lanes=Lanes(cores()),
     )
 
 

@@ -9,7 +9,7 @@ from pipeline.engines import Engines, Transcript
 from pipeline.errors import StageError
 from pipeline.events import Event, Request
 from pipeline.turn import TurnOutput
-from pipeline.turn_taking import Score
+from pipeline.turn_taking import Sounds, WasSaid
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,30 @@ class Partial:
     """What the live recogniser makes of the utterance so far."""
 
     item_id: str
+    transcript: Transcript
+    end_s: float
+    """Where the sound ends that it was made from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What a recogniser makes of an utterance in a pause; `hearing` numbers the attempts."""
+
+    item_id: str
+    hearing: int
+    transcript: Transcript | StageError
+    audio_s: float
+    checked: bool
+    """By the reference recogniser; otherwise by the fast one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """The language model has read these words of the utterance, and how probable it finds that they end here."""
+
+    item_id: str
     text: str
+    finished: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +52,7 @@ class Written:
     audio_s: float
 
 
-Entry: TypeAlias = Request | TurnOutput | Score | Partial | Written
+Entry: TypeAlias = Request | TurnOutput | Sounds | WasSaid | Partial | Heard | Read | Written
 """Whatever a session deals with, one after the other."""
 
 

@@ -10,7 +10,7 @@ from pipeline.engines import Transcript
 from pipeline.errors import StageError
 from pipeline.history import History, Item, Spoken
 from pipeline.settings import Settings
-from pipeline.turn import transcribe
+from pipeline.transcribe import transcribe
 
 
 class Conversation:
@@ -36,10 +36,12 @@ class Conversation:
         self._write(item, settings)
 
     async def add_utterance(self, item: Item, settings: Settings) -> None:
-        """Put what the user said in, at the end."""
+        """Put what the user said in, at the end; words that are missing without sound to find them in will follow."""
         previous = self.history.add(item)
         await self._context.emit(events.AudioCommitted(item.id, previous))
         await self._context.emit(events.ItemAdded(item, previous))
+        if any(isinstance(part, Spoken) and part.transcript is None and part.audio is None for part in item.parts):
+            self._expect(item.id)
         self._write(item, settings)
 
     async def retrieve(self, item_id: str) -> None:
@@ -68,25 +70,44 @@ class Conversation:
         if settings.show_transcript:
             await self._context.emit(events.TranscriptCompleted(item_id, words.text, audio_s))
 
+    async def settle(self, item_id: str, words: Transcript | StageError, audio_s: float, settings: Settings) -> None:
+        """Report the last word on what the user said, in a message that stands already.
+
+        Words that the reference recogniser didn't find stay as they were heard.
+        """
+        item = self.history.get(item_id)
+        if isinstance(words, Transcript) and words.text:
+            self.history.replace(replace(item, parts=(Spoken(words.text),)))
+        elif item.text:
+            words = Transcript(item.text, self.language)
+        await self.tell_words(item_id, words, audio_s, settings)
+        self._written(item_id)
+
     async def take(self, written: Written, settings: Settings) -> None:
         """Take in the words of a message that came as sound."""
-        self._unwritten.discard(written.item_id)
         if written.item_id in self.history:
             text = written.transcript.text if isinstance(written.transcript, Transcript) else ""
             item = self.history.get(written.item_id)
             parts = tuple(replace(p, transcript=text, audio=None) if isinstance(p, Spoken) else p for p in item.parts)
             self.history.replace(replace(item, parts=parts))
         await self.tell_words(written.item_id, written.transcript, written.audio_s, settings)
-        if not self._unwritten:
-            self._all_written.set()
+        self._written(written.item_id)
 
     def _write(self, item: Item, settings: Settings) -> None:
         """Find out the words of a message that came as sound."""
         for part in item.parts:
             if isinstance(part, Spoken) and part.audio is not None:
-                self._unwritten.add(item.id)
-                self._all_written.clear()
+                self._expect(item.id)
                 self._context.spawn(self._transcribe(item.id, part.audio, settings))
+
+    def _expect(self, item_id: str) -> None:
+        self._unwritten.add(item_id)
+        self._all_written.clear()
+
+    def _written(self, item_id: str) -> None:
+        self._unwritten.discard(item_id)
+        if not self._unwritten:
+            self._all_written.set()
 
     async def _transcribe(self, item_id: str, audio: Samples, settings: Settings) -> None:
         words = await transcribe(self._context.engines.stt, audio, settings.language, settings.transcription_prompt)

@@ -8,10 +8,11 @@ Sound that is heard is `Samples` at `INPUT_RATE`; sound that is spoken is `Sampl
 """
 
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias
 
 from audio.types import Samples, Transcript
+from pipeline.lanes import Lanes
 
 __all__ = [
     "VAD_WINDOW",
@@ -107,8 +108,12 @@ class LanguageModel(Protocol):
         """Generate the next assistant message. Closing the iterator (or cancelling) stops the work soon."""
         ...
 
-    async def prefill(self, messages: Sequence[ChatMessage]) -> None:
-        """Do the work for this prefix of a prompt now, so that a `stream` that begins with it starts sooner."""
+    async def prefill(self, messages: Sequence[ChatMessage]) -> float | None:
+        """Do the work for this prefix of a prompt now, so that a `stream` that begins with it starts sooner.
+
+        Where the last message is the user's, return how probable it is (0..1) that it ends here; None where the model
+        can't tell.
+        """
         ...
 
 
@@ -125,7 +130,11 @@ class TextToSpeech(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Engines:
-    """All that a conversation needs. `live` writes partial transcripts; without it there are none."""
+    """All that a conversation needs.
+
+    `live` is a fast recogniser of English: with it words are known while the user speaks, and answers are prepared
+    from its words; `stt` then only checks them. Without it everything waits for `stt`.
+    """
 
     vad: VoiceDetector
     turn: TurnDetector
@@ -133,3 +142,5 @@ class Engines:
     live: SpeechToText | None
     llm: LanguageModel
     tts: TextToSpeech
+    lanes: Lanes = field(default_factory=lambda: Lanes(2))
+    """Who may work now."""

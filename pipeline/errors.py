@@ -30,6 +30,13 @@ class StageError(ParleyError):
         self.message = message
 
 
+def failed(stage: Stage, sentence: str, cause: Exception) -> StageError:
+    """Return the error that says that `stage` failed for this cause."""
+    error = StageError(stage, f"{stage}_failed", f"{sentence}: {type(cause).__name__}: {cause}")
+    error.__cause__ = cause
+    return error
+
+
 class RequestError(ParleyError):
     """A client's request that can't be carried out; `param` names the field at fault."""
 

@@ -1,7 +1,8 @@
 """The turns of a session, and which of them has the floor.
 
-One turn may be prepared in a pause, unknown to anybody; one may be committed and wait, for its words or for the reply
-before it; one may reply. A turn moves from the first place to the last or is stopped on its way.
+One turn may be prepared, unknown to anybody, while the user still speaks or pauses; one utterance may be committed and
+wait, for its words or for the reply before it; one turn may reply. A turn is prepared for certain words: it is kept as
+long as they stay the utterance's, and replaced when they don't.
 """
 
 import asyncio
@@ -14,12 +15,14 @@ from audio.types import INPUT_RATE, Samples
 from pipeline import events, turn_taking
 from pipeline.context import Context
 from pipeline.conversation import Conversation
+from pipeline.echo import EchoGuard
 from pipeline.engines import Finish, Transcript
 from pipeline.errors import RequestError, StageError
 from pipeline.history import Item, Spoken, prompt
 from pipeline.reply import Moments, Reply
 from pipeline.settings import Settings
-from pipeline.turn import Brief, Done, Measured, Reached, Says, Sound, TurnOutput, Words, run_turn
+from pipeline.turn import Brief, Done, Measured, Reached, Says, Sound, TurnOutput, run_turn
+from pipeline.utterance import Utterance, same_words
 
 log = logging.getLogger(__name__)
 
@@ -29,20 +32,23 @@ class _Turn:
     """A turn under way."""
 
     number: int
-    brief: Brief
     settings: Settings
     item_id: str | None
     """The user's message that it answers; None when the client asked for an answer."""
+    question: str | None
     moments: Moments
     reply: Reply
-    committed: asyncio.Event
+    gate: asyncio.Event
     task: asyncio.Task[None]
-    words: Transcript | StageError | None = None
 
     async def stop(self) -> None:
         """Cancel, then wait until it is over."""
         self.task.cancel()
         await asyncio.wait([self.task])
+
+    def answers(self, item_id: str, words: Transcript) -> bool:
+        """Tell whether this is the answer to these words."""
+        return self.item_id == item_id and self.question is not None and same_words(self.question, words.text)
 
 
 class Floor:
@@ -51,75 +57,111 @@ class Floor:
     def __init__(
         self, context: Context, conversation: Conversation, step: Callable[[turn_taking.Input], Awaitable[None]]
     ) -> None:
+        self.echo = EchoGuard()
+        """Knows the sound that is being sent."""
         self._context = context
         self._conversation = conversation
         self._step = step  # tells the turn-taker what became of a reply
         self._numbers = 0
-        self._ahead: _Turn | None = None  # prepared in a pause: nobody knows of it yet
-        self._waiting: _Turn | None = None  # committed; waits for its words, or for the reply before it
+        self._ahead: _Turn | None = None  # prepared: nobody knows of it yet
+        self._discarded = 0  # turns that were prepared in vain for this utterance
+        self._waiting: Utterance | None = None  # committed; waits for its words, or for the reply before it
         self._replying: _Turn | None = None  # has the floor
+        self._held = False  # the user may be taking the floor: nothing more is sent
+        self._last_reply_end = float("-inf")
 
     @property
     def taken(self) -> bool:
         """Whether a reply is under way or sure to come."""
         return self._replying is not None or self._waiting is not None
 
+    @property
+    def last_words(self) -> str:
+        """The words that the reply under way is saying now."""
+        return "" if self._replying is None else self._replying.reply.last_words()
+
+    def may_echo(self, within_s: float) -> bool:
+        """Tell whether the microphone may hear a reply: one is under way, or ended less than `within_s` ago."""
+        return self._replying is not None or _now() - self._last_reply_end < within_s
+
     # --- An utterance on its way ---
 
-    def prepare(self, item_id: str, audio: Samples, voice_end: float, settings: Settings) -> None:
-        """Begin to answer an utterance that may be over, unheard. `voice_end` is a moment of the loop's clock."""
-        # It is answered from what was said before it, even if it stands in the history itself by then.
-        known = tuple(self._conversation.history)
-        brief = replace(
-            _brief(settings, settings.instructions, known),
-            audio=audio,
-            answer=settings.turn_taking.create_response,
-        )
-        self._ahead = self._begin(brief, item_id, voice_end, settings)
+    async def prepare(self, utterance: Utterance, words: Transcript) -> None:
+        """Begin to answer an utterance that may be over and may have these words, unheard."""
+        if self._ahead is not None and self._ahead.answers(utterance.id, words):
+            return
+        await self.discard()
+        self._ahead = self._answer(utterance, words)
+
+    def prepared(self, utterance: Utterance, words: Transcript) -> bool:
+        """Tell whether an answer to these words is under way."""
+        return self._ahead is not None and self._ahead.answers(utterance.id, words)
 
     async def discard(self) -> None:
-        """Drop what was prepared: the utterance goes on, or the conversation has changed."""
+        """Drop what was prepared: the words are others, or the conversation has changed."""
         turn, self._ahead = self._ahead, None
         if turn is not None:
+            self._discarded += 1
             await turn.stop()
 
-    @property
-    def prepared(self) -> bool:
-        """Whether `commit` finds its turn begun."""
-        return self._ahead is not None
-
-    async def commit(self, *, interrupt: bool) -> None:
-        """Answer the utterance that was prepared; `interrupt`: a reply under way ends for it."""
-        turn, self._ahead = self._ahead, None
-        assert turn is not None
-        turn.moments.commit = _now()
+    async def commit(self, utterance: Utterance, *, interrupt: bool) -> None:
+        """Answer the utterance as soon as its words are known; `interrupt`: a reply under way ends for it."""
         await self._leave_unanswered()
         if self._replying is not None and interrupt:
             await self._end_reply("cancelled", "turn_detected")
-        self._waiting = turn
-        await self._admit()
+        self._waiting = utterance
+        await self.admit()
+
+    async def correct(self, item_id: str, words: Transcript) -> None:
+        """Answer other words, if the reply to what was taken for them can't have been heard yet."""
+        turn = self._replying
+        if turn is None or turn.moments.audio is not None or turn.reply.text or turn.answers(item_id, words):
+            return
+        if turn.item_id != item_id:
+            return
+        await turn.stop()
+        turn.moments.discarded += 1
+        known = [item for item in self._conversation.history if item.id not in (item_id, turn.reply.item_id)]
+        brief = _brief(turn.settings, turn.settings.instructions, known, words.text)
+        fresh = self._begin(brief, turn.settings, item_id, words.text, turn.moments)
+        self._replying = replace(fresh, reply=turn.reply)
+        turn.moments.transcript = _now()
+        self._open()
+
+    def hold(self) -> None:
+        """Send no more of the reply until `resume`: the user may be taking the floor."""
+        self._held = True
+        if self._replying is not None:
+            self._replying.gate.clear()
+
+    def resume(self) -> None:
+        """Go on with the reply where it was held."""
+        self._held = False
+        self._open()
 
     async def interrupt(self) -> None:
         """Stop the reply: the user has taken the floor."""
+        self._held = False
         await self._leave_unanswered()
         if self._replying is not None:
             await self._end_reply("cancelled", "turn_detected")
 
-    async def reopen(self) -> None:
-        """Stop the reply, still unheard: the user goes on with the utterance that it answers."""
-        turn, self._waiting = self._waiting, None
-        if turn is not None:
-            await turn.stop()
+    async def reopen(self, item_id: str) -> None:
+        """Stop the reply to the utterance `item_id`: the user goes on with it, and it will be committed anew."""
+        self._held = False
+        if self._waiting is not None:
+            self._waiting = None
             return
         turn = self._replying
-        if turn is None or turn.moments.audio is not None:
-            # What was committed last had no words; the reply that goes on belongs to an earlier utterance.
+        if turn is None:
             return
         await self._end_reply("cancelled", "turn_detected")
-        # The whole utterance will be committed anew: its first part and the unheard reply would stand there twice.
-        for item_id in (turn.item_id, turn.reply.item_id):
-            if item_id is not None and item_id in self._conversation.history:
-                await self._conversation.delete(item_id)
+        if turn.item_id != item_id:
+            return  # what was committed last had no words; the reply belonged to an earlier utterance
+        # Its first part and the false start of the reply would stand there twice.
+        for old in (turn.item_id, turn.reply.item_id):
+            if old in self._conversation.history:
+                await self._conversation.delete(old)
 
     # --- A client's requests ---
 
@@ -139,7 +181,7 @@ class Floor:
             voice=asked.voice or settings.voice,
             max_tokens=asked.max_output_tokens or settings.max_output_tokens,
         )
-        turn = self._begin(brief, None, voice_end, settings)
+        turn = self._begin(brief, settings, None, None, Moments(voice_end))
         turn.moments.commit = _now()
         await self._step(turn_taking.ReplyStarted())
         await self._reply(turn)
@@ -161,14 +203,10 @@ class Floor:
 
     async def take(self, output: TurnOutput) -> None:
         """Take in what a turn produced; of a turn that was stopped, nothing."""
-        turn = next((t for t in (self._ahead, self._waiting, self._replying) if t and t.number == output.turn), None)
+        turn = next((t for t in (self._ahead, self._replying) if t and t.number == output.turn), None)
         if turn is None:
             return
         match output:
-            case Words(transcript=words):
-                turn.words = words
-                turn.moments.transcript = _now()
-                await self._admit()
             case Reached(what="token"):
                 turn.moments.token = _now()
             case Reached():
@@ -189,10 +227,10 @@ class Floor:
     async def _sound(self, turn: _Turn, samples: Samples) -> None:
         reply = turn.reply
         reply.send(samples, _now())
+        self.echo.sent(samples)
         await self._context.emit(events.ResponseAudio(reply.response_id, reply.item_id, samples))
         if turn.moments.audio is None:
             turn.moments.audio = _now()
-            await self._step(turn_taking.ReplyHeard())
 
     async def _finish(self, finish: Finish | None, error: StageError | None) -> None:
         if error is not None:
@@ -208,56 +246,85 @@ class Floor:
 
     # --- From place to place ---
 
-    def _begin(self, brief: Brief, item_id: str | None, voice_end: float, settings: Settings) -> _Turn:
+    def _answer(self, utterance: Utterance, words: Transcript | StageError) -> _Turn:
+        """Begin the turn that answers an utterance's words, or apologises for not having understood it."""
+        # It is answered from what was said before it, even if it stands in the history itself by then.
+        known = [item for item in self._conversation.history if item.id != utterance.id]
+        settings = utterance.settings
+        question = words.text if isinstance(words, Transcript) else None
+        brief = _brief(settings, settings.instructions, known, question)
+        if isinstance(words, StageError):
+            brief = replace(brief, error=words)
+        return self._begin(brief, settings, utterance.id, question, Moments(utterance.voice_end, transcript=_now()))
+
+    def _begin(
+        self, brief: Brief, settings: Settings, item_id: str | None, question: str | None, moments: Moments
+    ) -> _Turn:
         self._numbers += 1
         context = self._context
-        committed = asyncio.Event()
-        task = context.spawn(run_turn(self._numbers, brief, context.engines, committed, context.post))
+        gate = asyncio.Event()
+        task = context.spawn(run_turn(self._numbers, brief, context.engines, gate, context.post))
         reply = Reply(context.new_id("resp"), context.new_id("item"), brief.output)
-        return _Turn(self._numbers, brief, settings, item_id, Moments(voice_end), reply, committed, task)
+        return _Turn(self._numbers, settings, item_id, question, moments, reply, gate, task)
 
-    async def _admit(self) -> None:
-        """Let the waiting turn into the conversation, once its words are known and the floor is free."""
-        turn = self._waiting
-        if turn is None or turn.words is None:
+    async def admit(self) -> None:
+        """Let the waiting utterance into the conversation, once its words are known and the floor is free."""
+        utterance = self._waiting
+        words = None if utterance is None else utterance.words
+        if utterance is None or words is None:
             return
-        if _wordless(turn):
+        if isinstance(words, Transcript) and not words.text:
             # A cough, a door, a voice without words: nobody said anything.
             self._waiting = None
+            await self.discard()
             await self._context.emit(events.AudioCleared())
             await self._yield()
         elif self._replying is None:
             self._waiting = None
-            await self._write_down(turn)
-            if turn.brief.answer:
-                await self._reply(turn)
+            await self._write_down(utterance)
+            if utterance.settings.turn_taking.create_response:
+                await self._reply(await self._turn_for(utterance, words))
             else:
+                await self.discard()
                 await self._yield()
+
+    async def _turn_for(self, utterance: Utterance, words: Transcript | StageError) -> _Turn:
+        turn = self._ahead
+        if turn is None or isinstance(words, StageError) or not turn.answers(utterance.id, words):
+            await self.discard()
+            turn = self._answer(utterance, words)
+        self._ahead = None
+        turn.moments.voice_end = utterance.voice_end
+        turn.moments.commit = utterance.committed
+        turn.moments.discarded, self._discarded = self._discarded, 0
+        return turn
 
     async def _leave_unanswered(self) -> None:
         """Keep the utterance that still waits in the conversation: its turn hasn't come before the next one's."""
-        turn, self._waiting = self._waiting, None
-        if turn is not None:
-            await turn.stop()
-            await self._write_down(turn)
+        utterance, self._waiting = self._waiting, None
+        if utterance is not None:
+            await self._write_down(utterance)
 
-    async def _write_down(self, turn: _Turn) -> None:
-        assert turn.item_id is not None
-        assert turn.brief.audio is not None
-        words = turn.words
-        # Sound whose words aren't known yet is written down like a message that came as sound.
-        spoken = Spoken(words.text if isinstance(words, Transcript) else None, turn.brief.audio if not words else None)
-        await self._conversation.add_utterance(Item(turn.item_id, "user", (spoken,)), turn.settings)
-        if words is not None:
-            seconds = len(turn.brief.audio) / INPUT_RATE
-            await self._conversation.tell_words(turn.item_id, words, seconds, turn.settings)
+    async def _write_down(self, utterance: Utterance) -> None:
+        words, audio = utterance.words, utterance.audio
+        assert audio is not None
+        text = "" if isinstance(words, StageError) else None if words is None else words.text
+        await self._conversation.add_utterance(Item(utterance.id, "user", (Spoken(text),)), utterance.settings)
+        if words is not None and utterance.settled:
+            seconds = len(audio) / INPUT_RATE
+            await self._conversation.tell_words(utterance.id, words, seconds, utterance.settings)
 
     async def _reply(self, turn: _Turn) -> None:
         self._replying = turn
         reply = turn.reply
+        self.echo.clear()
         previous = self._conversation.history.add(reply.item("in_progress", _now()))
         await self._context.emit(events.ResponseStarted(reply.response_id, reply.item_id, previous, reply.output))
-        turn.committed.set()
+        self._open()
+
+    def _open(self) -> None:
+        if self._replying is not None and not self._held:
+            self._replying.gate.set()
 
     async def _end_reply(
         self,
@@ -270,6 +337,7 @@ class Floor:
         """End the reply under way; nothing of it is sent after this."""
         turn, self._replying = self._replying, None
         assert turn is not None
+        self._last_reply_end = _now()
         await turn.stop()
         reply = turn.reply
         item = reply.item("completed" if status == "completed" else "incomplete", _now())
@@ -285,7 +353,7 @@ class Floor:
 
     async def _yield(self) -> None:
         """Give the floor to the turn that waits for it, or back to the user."""
-        await self._admit()
+        await self.admit()
         if not self.taken:
             await self._step(turn_taking.ReplyEnded())
 
@@ -294,19 +362,12 @@ def _now() -> float:
     return asyncio.get_running_loop().time()
 
 
-def _wordless(turn: _Turn) -> bool:
-    return isinstance(turn.words, Transcript) and not turn.words.text
-
-
-def _brief(settings: Settings, instructions: str, known: Iterable[Item]) -> Brief:
+def _brief(settings: Settings, instructions: str, known: Iterable[Item], question: str | None = None) -> Brief:
     return Brief(
-        audio=None,
-        prompt=lambda question: prompt(known, instructions, question, max_chars=settings.max_history_chars),
+        prompt=lambda: prompt(known, instructions, question, max_chars=settings.max_history_chars),
         output=settings.output,
         voice=settings.voice,
         speed=settings.speed,
-        language=settings.language,
-        transcription_prompt=settings.transcription_prompt,
         max_tokens=settings.max_output_tokens,
         temperature=settings.temperature,
     )

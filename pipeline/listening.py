@@ -6,7 +6,8 @@ from typing import Final
 
 from audio.types import INPUT_RATE, Samples
 from pipeline.context import Context, Partial
-from pipeline.engines import VAD_WINDOW, SpeechToText
+from pipeline.engines import VAD_WINDOW, SpeechToText, Transcript
+from pipeline.lanes import Lane
 from pipeline.partials import StablePrefix
 from pipeline.recording import Recording
 from pipeline.turn_taking import Window
@@ -17,7 +18,9 @@ MAX_HELD_S: Final = 300.0
 """Sound that a client in manual mode may gather before it commits."""
 
 _KEEP_S: Final = 1.0  # of sound before the utterance: more than any pre-roll and the voice that starts an utterance
-_LIVE_EVERY_S: Final = 0.3  # of new sound between two partial transcripts
+_LIVE_EVERY_S: Final = 0.128  # of new sound between two partial transcripts
+_LIVE_SHARE: Final = 16  # a long utterance takes longer to write down: a partial transcript for each such part of it
+_VOICE: Final = 0.35  # probability of a window that may belong to a voice
 
 
 class Listening:
@@ -29,6 +32,7 @@ class Listening:
         self._windowed = 0  # samples that went through the voice detector, or past it
         self._held_from = 0  # where the sound begins that a manual commit takes
         self._utterance_from = 0  # where the utterance begins, the current or the last one
+        self._voice_from = 0  # where the voice begins that goes on until now
 
     @property
     def now_s(self) -> float:
@@ -44,7 +48,10 @@ class Listening:
         while self._recording.end - self._windowed >= VAD_WINDOW:
             start = self._windowed
             self._windowed += VAD_WINDOW
-            yield Window(self._voice.score(self._recording.cut(start, self._windowed)), self.now_s)
+            probability = self._voice.score(self._recording.cut(start, self._windowed))
+            if probability < _VOICE:
+                self._voice_from = self._windowed
+            yield Window(probability, self.now_s)
 
     def skip_windows(self) -> None:
         """Let the sound pass without looking for a voice in it."""
@@ -57,6 +64,14 @@ class Listening:
     def utterance(self) -> Samples:
         """Return the utterance so far."""
         return self._recording.cut(self._utterance_from, self._windowed)
+
+    def since(self, start_s: float) -> Samples:
+        """Return the sound from `start_s` on, as far as it is still there."""
+        return self._recording.cut(int(max(0.0, start_s) * INPUT_RATE), self._windowed)
+
+    def voice(self, most_s: float) -> Samples:
+        """Return the unbroken voice up to now; of a long one, the last `most_s`."""
+        return self._recording.cut(max(self._voice_from, self._windowed - int(most_s * INPUT_RATE)), self._windowed)
 
     @property
     def utterance_s(self) -> float:
@@ -94,16 +109,13 @@ class Captions:
     def __init__(self, context: Context, engine: SpeechToText) -> None:
         self._context = context
         self._engine = engine
-        self.certain = ""
-        """The words of the utterance that will not change any more."""
         self._item_id: str | None = None
         self._stable = StablePrefix()
         self._next_s = 0.0  # length of the utterance that is worth another transcript
-        self._running = False
+        self._pending: float | None = None
 
     def begin(self, item_id: str) -> None:
         """Write what is said from now on under `item_id`."""
-        self.certain = ""
         self._item_id = item_id
         self._stable = StablePrefix()
         self._next_s = _LIVE_EVERY_S
@@ -112,25 +124,35 @@ class Captions:
         """Stop: the utterance is over, and what still comes of it counts no more."""
         self._item_id = None
 
-    def follow(self, listening: Listening) -> None:
-        """Look at the utterance again, if there is enough new sound and the last look is over."""
-        if self._running or self._item_id is None or listening.utterance_s < self._next_s:
+    @property
+    def pending(self) -> float | None:
+        """Where the sound of the look ends that is under way; None when there is none."""
+        return self._pending
+
+    def follow(self, listening: Listening, *, at_once: bool = False) -> None:
+        """Look at the utterance again, if there is enough new sound, the last look is over and a core is free.
+
+        `at_once`: the voice is fading, so what was said may be all; this look waits for no more sound.
+        """
+        if self._pending is not None or self._item_id is None or (listening.utterance_s < self._next_s and not at_once):
             return
-        self._running = True
-        self._next_s = listening.utterance_s + _LIVE_EVERY_S
-        self._context.spawn(self._write(self._item_id, listening.utterance()))
+        lane = Lane.WORDS if at_once else Lane.PARTIAL
+        if not self._context.engines.lanes.free(lane):
+            return
+        self._pending = listening.now_s
+        self._next_s = listening.utterance_s + max(_LIVE_EVERY_S, listening.utterance_s / _LIVE_SHARE)
+        self._context.spawn(self._write(self._item_id, listening.utterance(), listening.now_s, lane))
 
     def take(self, partial: Partial) -> str:
         """Take in a transcript and return the words that became certain."""
-        self._running = False
-        fresh = self._stable.feed(partial.text) if partial.item_id == self._item_id else ""
-        self.certain += fresh
-        return fresh
+        self._pending = None
+        return self._stable.feed(partial.transcript.text) if partial.item_id == self._item_id else ""
 
-    async def _write(self, item_id: str, audio: Samples) -> None:
-        text = ""
+    async def _write(self, item_id: str, audio: Samples, end_s: float, lane: Lane) -> None:
+        words = Transcript("")
         try:
-            text = (await self._engine.transcribe(audio, language="en")).text
+            async with self._context.engines.lanes.enter(lane):
+                words = await self._engine.transcribe(audio, language="en")
         except Exception as error:  # noqa: BLE001 - captions are a nicety: the turn goes on without them
             log.warning("No partial transcript: %s", type(error).__name__)
-        await self._context.post(Partial(item_id, text))
+        await self._context.post(Partial(item_id, words, end_s))

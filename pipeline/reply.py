@@ -19,6 +19,8 @@ class Moments:
     token: float | None = None
     clause: float | None = None
     audio: float | None = None
+    discarded: int = 0
+    """Speculative answers that were thrown away before this one."""
 
     def timings(self) -> Timings:
         """Return them as seconds after the user's voice ended."""
@@ -27,7 +29,12 @@ class Moments:
             return None if moment is None else moment - self.voice_end
 
         return Timings(
-            after(self.commit), after(self.transcript), after(self.token), after(self.clause), after(self.audio)
+            after(self.commit),
+            after(self.transcript),
+            after(self.token),
+            after(self.clause),
+            after(self.audio),
+            self.discarded,
         )
 
 
@@ -50,6 +57,10 @@ class Reply:
         self._clauses.append(text)
         self.text += lead + text
         return lead + text
+
+    def last_words(self) -> str:
+        """Return the words that are being spoken now, or were a moment ago."""
+        return " ".join(self._clauses[-2:])
 
     def measure(self, clause: int, seconds: float) -> None:
         """Note how long clause number `clause` sounds; possibly before it is said."""

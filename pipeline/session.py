@@ -1,19 +1,20 @@
 """One conversation: one inbox, one loop, one owner of its state.
 
 Everything that happens to a session, from the client, from its engines or from its own turns, comes through the inbox
-and is dealt with in order by `run`. Nothing else changes the state, so there are no locks. Turns, partial transcripts
-and turn detection run as tasks beside the loop and report by posting; a report of work that has been given up meanwhile
-carries an old number and is dropped.
+and is dealt with in order by `run`. Nothing else changes the state, so there are no locks. Turns, recognition and turn
+detection run as tasks beside the loop and report by posting; a report of work that has been given up meanwhile carries
+an old number and is dropped.
 """
 
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import Final, assert_never
 
 from audio.types import INPUT_RATE, Samples
 from pipeline import events, turn_taking
-from pipeline.context import Context, Entry, Partial, Written
+from pipeline.context import Context, Entry, Heard, Partial, Read, Written
 from pipeline.conversation import Conversation
 from pipeline.engines import Engines
 from pipeline.errors import RequestError
@@ -21,17 +22,21 @@ from pipeline.floor import Floor
 from pipeline.history import Item, Spoken, prompt
 from pipeline.ids import random_id
 from pipeline.inbox import Inbox
-from pipeline.listening import MAX_HELD_S, Captions, Listening
+from pipeline.lanes import Lane
+from pipeline.listening import MAX_HELD_S, Listening
 from pipeline.settings import Settings
-from pipeline.turn import Done, Measured, Reached, Says, Sound, Words
-from pipeline.turn_taking import State, TurnTaker
+from pipeline.turn import Done, Measured, Reached, Says, Sound
+from pipeline.turn_taking import State, TurnTaker, Window
+from pipeline.understanding import Understanding
 
 log = logging.getLogger(__name__)
 
-_READ_WORDS: Final = 4
-"""New words that are worth the model's attention before the question is complete."""
-
 _UTTERANCE: Final = (State.HEARING, State.DECIDING)
+_REPLY: Final = (State.REPLYING, State.CONTESTED)
+_ECHO_TAIL_S: Final = 1.0
+"""After a reply, for so long its sound may still come in: the client's buffer, the room."""
+_ECHO_LOOK_S: Final = 0.192
+"""Voice that is enough to know an echo by; a user who talks over it is noticed the sooner."""
 
 
 class Session:
@@ -46,12 +51,11 @@ class Session:
         self._settings = settings
         self._taker = TurnTaker(settings.turn_taking)
         self._listening = Listening(self._context)
-        self._captions = None if engines.live is None else Captions(self._context, engines.live)
         self._conversation = Conversation(self._context)
         self._floor = Floor(self._context, self._conversation, self._step)
-        self._utterance_id = ""
-        self._reading: asyncio.Task[None] | None = None
-        self._read_words = 0  # of the utterance, which the model has read
+        self._understanding = Understanding(
+            self._context, self._conversation, self._floor, self._listening, settings, self._step
+        )
         self._voice_at = 0.0  # when the last voiced window came, by the loop's clock
         self._dropped_s = 0.0  # of sound that the client knows was dropped
 
@@ -83,12 +87,12 @@ class Session:
 
     async def _handle(self, entry: Entry | turn_taking.Tick) -> None:
         match entry:
-            case turn_taking.Tick() | turn_taking.Score():
+            case turn_taking.Tick() | turn_taking.Sounds() | turn_taking.WasSaid():
                 await self._step(entry)
-            case Words() | Reached() | Says() | Measured() | Sound() | Done():
+            case Reached() | Says() | Measured() | Sound() | Done():
                 await self._floor.take(entry)
-            case Partial():
-                await self._caption(entry)
+            case Partial() | Heard() | Read():
+                await self._understanding.take(entry, self._taker.state)
             case Written():
                 await self._conversation.take(entry, self._settings)
             case events.Audio(samples):
@@ -136,6 +140,7 @@ class Session:
     async def _update(self, settings: Settings) -> None:
         new_prompt = settings.instructions != self._settings.instructions
         self._settings = settings
+        self._understanding.update(settings)
         await self._floor.discard()
         await self._step(turn_taking.Configure(settings.turn_taking))
         await self._context.emit(events.SettingsUpdated(settings))
@@ -174,30 +179,23 @@ class Session:
                 await self._reject(RequestError("input_audio_buffer_full", message))
             return
         for window in self._listening.windows():
-            if window.probability >= self._settings.turn_taking.vad_threshold:
-                self._voice_at = asyncio.get_running_loop().time()
-            await self._step(window)
-            self._follow()
+            await self._step(self._without_echo(window))
+            if self._taker.state is State.HEARING:
+                self._understanding.follow(window.probability)
         if self._taker.state not in _UTTERANCE:
             # The last utterance stays until its reply is over: the user may go on with it.
-            self._listening.forget(utterance=self._taker.state is State.REPLYING)
+            self._listening.forget(utterance=self._taker.state in _REPLY)
 
-    def _follow(self) -> None:
-        spoken = self._settings.language or self._conversation.language or "en"
-        wanted = self._settings.show_transcript and spoken == "en"
-        if self._captions is not None and wanted and self._taker.state is State.HEARING:
-            self._captions.follow(self._listening)
-
-    async def _caption(self, partial: Partial) -> None:
-        if self._captions is not None and (fresh := self._captions.take(partial)):
-            await self._context.emit(events.TranscriptDelta(partial.item_id, fresh))
-            self._read_ahead(self._captions.certain)
-
-    def _read_ahead(self, words: str) -> None:
-        """Let the model read the question while it is still being asked: the rest of it takes less time then."""
-        if (self._reading is None or self._reading.done()) and len(words.split()) >= self._read_words + _READ_WORDS:
-            self._read_words = len(words.split())
-            self._reading = self._spawn(self._prefill(words))
+    def _without_echo(self, window: Window) -> Window:
+        """Return the window as what it is: no voice of the user's, where it is the reply that comes back."""
+        if window.probability < self._settings.turn_taking.vad_threshold:
+            return window
+        if self._taker.state not in _UTTERANCE and self._floor.may_echo(_ECHO_TAIL_S):
+            voice = self._listening.voice(_ECHO_LOOK_S)
+            if self._floor.echo.is_echo(voice, self._listening.now_s):
+                return replace(window, probability=0.0)
+        self._voice_at = asyncio.get_running_loop().time()
+        return window
 
     # --- Turn-taking ---
 
@@ -211,56 +209,60 @@ class Session:
                 self._listening.reset()
             case turn_taking.SpeechStarted(start_s):
                 await self._begin_utterance(start_s)
-            case turn_taking.AskTurnDetector(pause):
+            case turn_taking.Weigh(pause):
                 self._spawn(self._ask_turn_detector(pause, self._listening.utterance()))
+                await self._understanding.weigh(pause)
             case turn_taking.Speculate():
-                self._prepare()
+                await self._understanding.speculate()
             case turn_taking.Discard():
-                await self._floor.discard()
+                await self._understanding.goes_on()
             case turn_taking.CommitTurn(voice_end_s):
                 await self._end_utterance(voice_end_s)
+            case turn_taking.IdleTimeout():
+                await self._context.emit(events.IdleTimeout(self._listening.now_s))
+            case _:
+                await self._contend(action)
+
+    async def _contend(self, action: turn_taking.Contest) -> None:
+        """Do what a voice during a reply asks for."""
+        match action:
+            case turn_taking.Hold():
+                self._floor.hold()
+            case turn_taking.AskWhatWasSaid(contest, ended, start_s):
+                self._understanding.ask_what_was_said(contest, start_s, ended=ended)
+            case turn_taking.Resume():
+                self._floor.resume()
             case turn_taking.Interrupt():
                 await self._floor.interrupt()
             case turn_taking.Reopen():
-                await self._floor.reopen()
-            case turn_taking.IdleTimeout():
-                await self._context.emit(events.IdleTimeout(self._listening.now_s))
+                await self._floor.reopen(self._understanding.utterance.id)
             case _:
                 assert_never(action)
 
     async def _begin_utterance(self, start_s: float) -> None:
-        self._utterance_id = self._context.new_id("item")
         self._listening.begin_utterance(start_s)
-        self._read_words = 0
-        if self._captions is not None:
-            self._captions.begin(self._utterance_id)
-        await self._context.emit(events.SpeechStarted(self._utterance_id, start_s))
+        utterance = self._understanding.begin()
+        await self._context.emit(events.SpeechStarted(utterance.id, start_s))
 
     async def _end_utterance(self, voice_end_s: float) -> None:
-        if self._captions is not None:
-            self._captions.end()
-        if not self._floor.prepared:
-            self._prepare()
-        await self._context.emit(events.SpeechStopped(self._utterance_id, voice_end_s))
-        await self._floor.commit(interrupt=self._settings.turn_taking.interrupt_response)
-
-    def _prepare(self) -> None:
-        self._floor.prepare(self._utterance_id, self._listening.utterance(), self._voice_at, self._settings)
+        utterance = await self._understanding.end(self._voice_at)
+        await self._context.emit(events.SpeechStopped(utterance.id, voice_end_s))
+        await self._floor.commit(utterance, interrupt=self._settings.turn_taking.interrupt_response)
 
     async def _ask_turn_detector(self, pause: int, audio: Samples) -> None:
+        engines = self._context.engines
         try:
-            score = await self._context.engines.turn.score(audio)
+            async with engines.lanes.enter(Lane.ENDING):
+                score = await engines.turn.score(audio)
         except Exception as error:  # noqa: BLE001 - silence alone ends the turn then
             log.warning("The turn detector failed: %s", type(error).__name__)
             return
-        await self._context.post(turn_taking.Score(pause, score))
+        await self._context.post(turn_taking.Sounds(pause, score))
 
-    async def _prefill(self, question: str | None = None) -> None:
-        """Let the model read what the next answer begins with, before it is asked for."""
+    async def _prefill(self) -> None:
+        """Let the model read what the first answer begins with, before it is asked for."""
         settings = self._settings
-        messages = prompt(
-            self._conversation.history, settings.instructions, question, max_chars=settings.max_history_chars
-        )
+        messages = prompt(self._conversation.history, settings.instructions, max_chars=settings.max_history_chars)
         try:
             await self._context.engines.llm.prefill(messages)
         except Exception as error:  # noqa: BLE001 - it only saves time; a real failure shows in the first turn

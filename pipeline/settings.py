@@ -17,19 +17,25 @@ class TurnTaking:
     prefix_s: float = 0.3
     """Sound kept from before the first voiced window, so that no first word is clipped."""
     pause_s: float = 0.064
-    """Silence that may be the end: the turn detector is asked and the speculative answer starts."""
+    """Silence that may be the end: the utterance is weighed and the speculative answer starts."""
     resume_s: float = 0.064
     """Voice after a pause that makes the utterance go on."""
-    min_silence_s: float = 0.224
-    """Silence that must pass even when the turn detector is sure."""
-    max_silence_s: float = 1.0
-    """Silence that ends an utterance whatever the turn detector says; in silence mode, the only rule."""
-    threshold: float = 0.5
-    """Turn detector score that counts as finished."""
-    barge_in_s: float = 0.192
-    """Voice that interrupts a reply."""
-    reopen_s: float = 0.6
-    """For so long after a commit, voice before the reply was heard means that the user goes on."""
+    look_again_s: float = 0.192
+    """Silence after which an utterance that is in doubt is weighed once more."""
+    min_silence_s: float = 0.16
+    """Silence that must pass even when sound and words are surely finished."""
+    max_silence_s: float = 1.1
+    """Silence that ends an utterance however unfinished it seems; in silence mode, the only rule."""
+    hold_s: float = 0.064
+    """Voice during a reply that makes it pause, until it is known what is being said."""
+    look_s: float = 0.256
+    """Voice during a reply that is long enough to have words."""
+    yield_s: float = 0.16
+    """Silence after which a sound of the user's during a reply is over."""
+    barge_in_s: float = 0.576
+    """Voice that interrupts a reply whatever it says; of a backchannel, twice as much."""
+    reopen_s: float = 0.8
+    """For so long after a commit, voice means that the user goes on with the utterance."""
     max_utterance_s: float = 60.0
     """An utterance is committed when it gets this long."""
     stall_s: float = 2.0
@@ -59,6 +65,8 @@ class Settings:
     language: str | None = None
     """Of the user's speech, ISO 639-1; None lets the recogniser decide."""
     transcription_prompt: str = ""
+    trust_logprob: float = -0.75
+    """Transcript.logprob from which on the fast recogniser's words are answered before they have been checked."""
     show_transcript: bool = True
     """Send the client what the user said."""
     max_output_tokens: int = 300

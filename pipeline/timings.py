@@ -7,7 +7,8 @@ from dataclasses import dataclass
 class Timings:
     """Moments of a turn, in seconds after the user's last voiced sample arrived; None is what did not happen.
 
-    A stage that speculation finished before the commit has a moment before `commit_s`.
+    A stage that speculation finished before the commit has a moment before `commit_s`; one that it finished while the
+    user was still speaking has a negative one.
     """
 
     commit_s: float | None = None
@@ -16,3 +17,5 @@ class Timings:
     first_clause_s: float | None = None
     first_audio_s: float | None = None
     """The first sample was handed to the connection."""
+    discarded: int = 0
+    """Speculative answers to this utterance that were begun and thrown away."""

@@ -7,13 +7,22 @@ sound arrives; only waits for something that may never come use `now` (seconds o
     ASLEEP    -- wake --------------------------------> LISTENING
     LISTENING -- voice >= start_s --------------------> HEARING    SpeechStarted
     LISTENING -- follow_up_s passed, wake ------------> ASLEEP     FellAsleep
-    HEARING   -- silence >= pause_s ------------------> DECIDING   AskTurnDetector, Speculate
+    HEARING   -- silence >= pause_s ------------------> DECIDING   Weigh, Speculate
     HEARING   -- max_utterance_s, stall_s, commit ----> REPLYING   CommitTurn
     DECIDING  -- voice >= resume_s -------------------> HEARING    Discard
-    DECIDING  -- sure, or silent for long, or commit -> REPLYING   CommitTurn
-    REPLYING  -- voice, soon, nothing heard yet ------> HEARING    Reopen, SpeechStarted
-    REPLYING  -- voice >= barge_in_s -----------------> HEARING    Interrupt, SpeechStarted
+    DECIDING  -- silence >= look_again_s, unsure -----> DECIDING   Weigh
+    DECIDING  -- sound, words and silence agree ------> REPLYING   CommitTurn
+    REPLYING  -- voice >= hold_s ---------------------> CONTESTED  Hold
     REPLYING  -- reply played to its end -------------> LISTENING
+    CONTESTED -- voice >= start_s, soon --------------> HEARING    Reopen, SpeechStarted
+    CONTESTED -- voice >= look_s, or it ended --------> CONTESTED  AskWhatWasSaid
+    CONTESTED -- words, or voice >= barge_in_s -------> HEARING    Interrupt, SpeechStarted
+    CONTESTED -- it ended: backchannel, noise, echo --> REPLYING   Resume
+    CONTESTED -- stall_s -----------------------------> REPLYING   Resume
+    CONTESTED -- reply played to its end -------------> LISTENING
+
+Whether an utterance is over is decided by three witnesses together: how it sounds (Sounds), what its words say
+(Reads), and how long the silence has lasted; see pipeline/endings.py.
 """
 
 from collections.abc import Callable
@@ -22,12 +31,15 @@ from enum import Enum, auto
 from typing import Final, TypeAlias
 
 from audio.types import INPUT_RATE
+from pipeline.endings import needed_silence_s
 from pipeline.engines import VAD_WINDOW
 from pipeline.settings import TurnTaking
 
 WINDOW_S: Final = VAD_WINDOW / INPUT_RATE
 _HYSTERESIS: Final = 0.15
 _ROUNDING: Final = 1e-6  # sums of 0.032 must not miss a limit by a rounding error
+_LOOK_EVERY_S: Final = 0.128
+"""New voice during a reply that is worth another look at its words."""
 
 
 class State(Enum):
@@ -38,6 +50,7 @@ class State(Enum):
     HEARING = auto()
     DECIDING = auto()
     REPLYING = auto()
+    CONTESTED = auto()
 
 
 # --- Inputs ---
@@ -52,11 +65,39 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
-class Score:
-    """The turn detector answered the question that AskTurnDetector asked with this `pause`."""
+class Sounds:
+    """How finished the utterance sounds (0..1), asked by Weigh with this `pause`."""
 
     pause: int
-    score: float
+    finished: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reads:
+    """How finished the utterance's words are (0..1), asked by Weigh with this `pause`."""
+
+    pause: int
+    finished: float
+
+
+class Said(Enum):
+    """What a sound of the user's during a reply was."""
+
+    WORDS = auto()
+    BACKCHANNEL = auto()
+    NOTHING = auto()
+    """Noise, or the reply's own echo."""
+    UNKNOWN = auto()
+    """Nobody can tell: there is no recogniser for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class WasSaid:
+    """The answer to AskWhatWasSaid of this `contest`; `ended` as it was asked."""
+
+    contest: int
+    ended: bool
+    what: Said
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +121,6 @@ class ReplyStarted:
 
 
 @dataclass(frozen=True, slots=True)
-class ReplyHeard:
-    """The reply became audible."""
-
-
-@dataclass(frozen=True, slots=True)
 class ReplyEnded:
     """The turn is over and its sound has been played."""
 
@@ -101,7 +137,9 @@ class Tick:
     """Time passed; worth a step when `deadline` was reached."""
 
 
-Input: TypeAlias = Window | Score | Wake | Commit | Clear | ReplyStarted | ReplyHeard | ReplyEnded | Configure | Tick
+Input: TypeAlias = (
+    Window | Sounds | Reads | WasSaid | Wake | Commit | Clear | ReplyStarted | ReplyEnded | Configure | Tick
+)
 
 # --- Actions ---
 
@@ -124,8 +162,8 @@ class SpeechStarted:
 
 
 @dataclass(frozen=True, slots=True)
-class AskTurnDetector:
-    """Ask whether the utterance sounds finished, and answer with Score(pause, …)."""
+class Weigh:
+    """Find out whether the utterance is finished, and answer with Sounds(pause, …) and Reads(pause, …)."""
 
     pause: int
 
@@ -148,13 +186,33 @@ class CommitTurn:
 
 
 @dataclass(frozen=True, slots=True)
+class Hold:
+    """The user may be taking the floor: send no more of the reply for now."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskWhatWasSaid:
+    """Find out what is being said during the reply, from `start_s` on, and answer with WasSaid(contest, ended, …)."""
+
+    contest: int
+    ended: bool
+    """The voice has stopped."""
+    start_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """The user leaves the floor to the reply: go on where it was held."""
+
+
+@dataclass(frozen=True, slots=True)
 class Interrupt:
     """The user took the floor: stop the reply."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reopen:
-    """The user goes on with the utterance that was just committed: its reply, still unheard, is void.
+    """The user goes on with the utterance that was just committed: its reply is void.
 
     The SpeechStarted that follows has the utterance's old start: its parts become one.
     """
@@ -165,17 +223,11 @@ class IdleTimeout:
     """Nobody spoke for idle_timeout_s."""
 
 
+Contest: TypeAlias = Hold | AskWhatWasSaid | Resume | Interrupt | Reopen
+"""What a voice during a reply asks for."""
+
 Action: TypeAlias = (
-    Awake
-    | FellAsleep
-    | SpeechStarted
-    | AskTurnDetector
-    | Speculate
-    | Discard
-    | CommitTurn
-    | Interrupt
-    | Reopen
-    | IdleTimeout
+    Awake | FellAsleep | SpeechStarted | Weigh | Speculate | Discard | CommitTurn | IdleTimeout | Contest
 )
 
 
@@ -195,8 +247,16 @@ class TurnTaker:
         self._voice_end_s = 0.0  # of the utterance
         self._commit_s = 0.0  # where the last utterance was committed: the next one can't begin before it
         self._reopens = False  # whether voice can still go on with the utterance committed last
-        self._pause = 0  # numbers the pauses, so that late scores are known as such
-        self._score: float | None = None
+        self._pause = 0  # numbers the pauses, so that late answers are known as such
+        self._sounds: float | None = None  # how finished the utterance is, as far as it is known
+        self._reads: float | None = None
+        self._looks_again = False  # whether the pause will be weighed once more
+        self._contest = 0  # numbers the user's sounds during replies
+        self._contest_start_s = 0.0
+        self._contest_voice_s = 0.0  # with all its breaks
+        self._look_s = 0.0  # voice of the contest that is worth the next look
+        self._said = Said.UNKNOWN
+        self._asked_end = False
 
     def step(self, happened: Input, now: float) -> list[Action]:
         """Take in what happened at `now` and return what to do, in order. What means nothing in a state is ignored."""
@@ -213,7 +273,7 @@ class TurnTaker:
         self._count(window)
         if self._settings.mode == "manual" or not _reached(self._voice_s, self._settings.start_s):
             return []
-        return [self._start(now)]
+        return [self._start(now, self._now_s - self._voice_s)]
 
     def _listening_tick(self, _tick: Tick, now: float) -> list[Action]:
         if self.deadline is None or now < self.deadline:
@@ -233,10 +293,11 @@ class TurnTaker:
             return []
         self.state = State.DECIDING
         self._pause += 1
-        self._score = None
+        self._sounds = self._reads = None
+        self._looks_again = self._settings.mode == "semantic"
         actions: list[Action] = []
         if self._settings.mode == "semantic":
-            actions.append(AskTurnDetector(self._pause))
+            actions.append(Weigh(self._pause))
         if self._settings.speculate:
             actions.append(Speculate())
         return actions + self._decide()
@@ -250,12 +311,23 @@ class TurnTaker:
             self.state = State.HEARING
             self._silence_s = 0.0
             return [Discard()]
-        return self._decide()
+        actions = self._decide()
+        if not actions and self._looks_again and _reached(self._silence_s, self._settings.look_again_s):
+            # A voice that dies away sounds more finished a little later.
+            self._looks_again = False
+            return [Weigh(self._pause)]
+        return actions
 
-    def _deciding_score(self, answer: Score, _now: float) -> list[Action]:
+    def _deciding_sounds(self, answer: Sounds, _now: float) -> list[Action]:
         if answer.pause != self._pause:
             return []
-        self._score = answer.score
+        self._sounds = answer.finished
+        return self._decide()
+
+    def _deciding_reads(self, answer: Reads, _now: float) -> list[Action]:
+        if answer.pause != self._pause:
+            return []
+        self._reads = answer.finished
         return self._decide()
 
     def _utterance_tick(self, _tick: Tick, now: float) -> list[Action]:
@@ -275,21 +347,66 @@ class TurnTaker:
         self._reopens = False
         return []
 
-    def _reply_heard(self, _heard: ReplyHeard, _now: float) -> list[Action]:
-        self._reopens = False
-        return []
-
     def _replying_window(self, window: Window, now: float) -> list[Action]:
         self._count(window)
-        if self._settings.mode == "manual":
+        settings = self._settings
+        if settings.mode == "manual":
             return []
-        first_voice_s = self._now_s - self._voice_s
-        soon = _reached(self._settings.reopen_s, first_voice_s - self._commit_s)
-        if self._reopens and soon:
-            return self._reopen(now) if _reached(self._voice_s, self._settings.start_s) else []
-        if not _reached(self._voice_s, self._settings.barge_in_s):
+        if not settings.interrupt_response:
+            return [self._start(now, self._now_s - self._voice_s)] if self._loud(settings.start_s) else []
+        if not self._loud(settings.hold_s):
             return []
-        return [Interrupt(), self._start(now)] if self._settings.interrupt_response else [self._start(now)]
+        self.state = State.CONTESTED
+        self._contest += 1
+        self._contest_start_s = self._now_s - self._voice_s
+        self._contest_voice_s = self._voice_s
+        self._silence_s = 0.0
+        self._look_s = settings.look_s
+        self._said = Said.UNKNOWN
+        self._asked_end = False
+        return [Hold(), *self._contend(now)]
+
+    def _contested_window(self, window: Window, now: float) -> list[Action]:
+        self._count(window)
+        if self._voiced:
+            self._contest_voice_s += WINDOW_S
+            self._silence_s = 0.0
+            self._asked_end = False
+        return self._contend(now)
+
+    def _contend(self, now: float) -> list[Action]:
+        self._expect_more(now)
+        settings, voice_s = self._settings, self._contest_voice_s
+        soon = _reached(settings.reopen_s, self._contest_start_s - self._commit_s)
+        if self._reopens and soon and _reached(voice_s, settings.start_s):
+            return self._reopen(now)
+        # A long "mm-hm, yeah, right" may be more than a backchannel.
+        patience = 2 if self._said is Said.BACKCHANNEL else 1
+        if _reached(voice_s, patience * settings.barge_in_s):
+            return self._interrupt(now)
+        if not self._voiced and not self._asked_end and _reached(self._silence_s, settings.yield_s):
+            self._asked_end = True
+            return [AskWhatWasSaid(self._contest, True, self._contest_start_s)]
+        if self._voiced and _reached(voice_s, self._look_s):
+            self._look_s = voice_s + _LOOK_EVERY_S
+            return [AskWhatWasSaid(self._contest, False, self._contest_start_s)]
+        return []
+
+    def _contested_said(self, answer: WasSaid, now: float) -> list[Action]:
+        if answer.contest != self._contest:
+            return []
+        self._said = answer.what
+        if answer.what is Said.WORDS:
+            return self._interrupt(now)
+        return self._resume() if answer.ended and self._asked_end else []
+
+    def _contested_tick(self, _tick: Tick, now: float) -> list[Action]:
+        return self._resume() if self.deadline is not None and now >= self.deadline else []
+
+    def _contested_reply_ended(self, _ended: ReplyEnded, now: float) -> list[Action]:
+        # Who speaks into the reply's last sound has the floor now; what was said so far is the pre-roll's.
+        self._listen(now)
+        return []
 
     def _reply_ended(self, _ended: ReplyEnded, now: float) -> list[Action]:
         self._listen(now)
@@ -297,6 +414,8 @@ class TurnTaker:
 
     def _configure(self, new: Configure, now: float) -> list[Action]:
         self._settings = new.settings
+        if self.state is State.CONTESTED and (new.settings.mode == "manual" or not new.settings.interrupt_response):
+            return self._resume()
         if self.state in _UTTERANCE and new.settings.mode == "manual":
             self._listen(now)
             return [Discard()]
@@ -322,17 +441,31 @@ class TurnTaker:
         wait = self._settings.follow_up_s if self._settings.wake else self._settings.idle_timeout_s
         self.deadline = None if wait is None else now + wait
 
-    def _start(self, now: float) -> SpeechStarted:
+    def _loud(self, limit_s: float) -> bool:
+        return _reached(self._voice_s, limit_s)
+
+    def _resume(self) -> list[Action]:
+        self.state = State.REPLYING
+        self.deadline = None
+        self._voice_s = 0.0
+        return [Resume()]
+
+    def _interrupt(self, now: float) -> list[Action]:
+        silence_s = self._silence_s
+        actions: list[Action] = [Interrupt(), self._start(now, self._contest_start_s)]
+        self._silence_s = silence_s  # a word may be over by the time it is understood
+        return actions
+
+    def _start(self, now: float, first_voice_s: float) -> SpeechStarted:
         self.state = State.HEARING
         self._silence_s = 0.0
-        first_voice_s = self._now_s - self._voice_s
         self._start_s = max(first_voice_s - self._settings.prefix_s, self._commit_s, 0.0)
         self._expect_more(now)
         return SpeechStarted(self._start_s)
 
     def _reopen(self, now: float) -> list[Action]:
         start_s = self._start_s
-        self._start(now)
+        self._start(now, self._contest_start_s)
         self._start_s = start_s
         return [Reopen(), SpeechStarted(start_s)]
 
@@ -344,9 +477,10 @@ class TurnTaker:
 
     def _decide(self) -> list[Action]:
         settings = self._settings
-        sure = settings.mode == "semantic" and self._score is not None and self._score >= settings.threshold
-        enough_s = min(settings.min_silence_s, settings.max_silence_s) if sure else settings.max_silence_s
-        return [self._commit()] if _reached(self._silence_s, enough_s) else []
+        needed_s = settings.max_silence_s
+        if settings.mode == "semantic":
+            needed_s = needed_silence_s(self._sounds, self._reads, settings)
+        return [self._commit()] if _reached(self._silence_s, needed_s) else []
 
     def _commit(self, *, reopens: bool = True) -> CommitTurn:
         self.state = State.REPLYING
@@ -371,10 +505,14 @@ _RULES: Final[dict[tuple[State, type[Input]], Callable[..., list[Action]]]] = {
     (State.LISTENING, ReplyStarted): TurnTaker._reply_started,
     (State.HEARING, Window): TurnTaker._hearing_window,
     (State.DECIDING, Window): TurnTaker._deciding_window,
-    (State.DECIDING, Score): TurnTaker._deciding_score,
+    (State.DECIDING, Sounds): TurnTaker._deciding_sounds,
+    (State.DECIDING, Reads): TurnTaker._deciding_reads,
     (State.REPLYING, Window): TurnTaker._replying_window,
-    (State.REPLYING, ReplyHeard): TurnTaker._reply_heard,
     (State.REPLYING, ReplyEnded): TurnTaker._reply_ended,
+    (State.CONTESTED, Window): TurnTaker._contested_window,
+    (State.CONTESTED, WasSaid): TurnTaker._contested_said,
+    (State.CONTESTED, Tick): TurnTaker._contested_tick,
+    (State.CONTESTED, ReplyEnded): TurnTaker._contested_reply_ended,
     **{(state, Tick): TurnTaker._utterance_tick for state in _UTTERANCE},
     **{(state, Commit): TurnTaker._utterance_commit for state in _UTTERANCE},
     **{(state, Clear): TurnTaker._utterance_clear for state in _UTTERANCE},

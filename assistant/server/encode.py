@@ -231,6 +231,7 @@ def _usage(usage: events.Usage) -> Tree:
 
 
 def _timings(timings: Timings) -> Tree:
-    """Return the moments in milliseconds: "commit_s" becomes "commit_ms"."""
-    moments = dataclasses.asdict(timings)
-    return {f"{name[:-2]}_ms": None if moment is None else _ms(moment) for name, moment in moments.items()}
+    """Return the moments in milliseconds ("commit_s" becomes "commit_ms"), and the counts as they are."""
+    known = dataclasses.asdict(timings)
+    moments = {f"{name[:-2]}_ms": None if at is None else _ms(at) for name, at in known.items() if name.endswith("_s")}
+    return moments | {name: count for name, count in known.items() if not name.endswith("_s")}

@@ -13,6 +13,7 @@ from openai.types.realtime import RealtimeSessionCreateRequest
 from assistant.config import Config
 from assistant.server.sound import RATES, SoundFormat
 from assistant.server.wire import check, refuse_unknown
+from pipeline.endings import eager
 from pipeline.errors import RequestError
 from pipeline.ids import random_id
 from pipeline.settings import Settings, TurnTaking
@@ -267,8 +268,7 @@ def _turn_taking(base: TurnTaking, detection: Tree | None) -> TurnTaking:
         return dataclasses.replace(base, mode="manual")
     answers = {key: detection[key] for key in ("create_response", "interrupt_response")}
     if detection["type"] == "semantic_vad":
-        patience = {"low": 2.5, "high": 0.6}.get(detection["eagerness"], base.max_silence_s)
-        return dataclasses.replace(base, mode="semantic", max_silence_s=patience, **answers)
+        return dataclasses.replace(eager(base, detection["eagerness"]), mode="semantic", **answers)
     idle = detection["idle_timeout_ms"]
     return dataclasses.replace(
         base,

@@ -178,7 +178,7 @@ def test_null_clears(session):
     assert again.settings().show_transcript
 
 
-@pytest.mark.parametrize(("eagerness", "patience"), [("low", 2.5), ("medium", 1.0), ("auto", 1.0), ("high", 0.6)])
+@pytest.mark.parametrize(("eagerness", "patience"), [("low", 2.2), ("medium", 1.1), ("auto", 1.1), ("high", 0.55)])
 def test_eagerness_is_patience(session, eagerness, patience):
     updated = session.updated(nested("audio.input.turn_detection.eagerness", eagerness))
     assert updated.settings().turn_taking.max_silence_s == patience

@@ -96,8 +96,8 @@ def fake_engines(llm: OneAnswerModel | None = None) -> Engines:
 
 
 def voice(seconds: float) -> Samples:
-    """Sound that the fake detector takes for a voice."""
-    return _tone(seconds, INPUT_RATE)
+    """Sound that the fake detector takes for a voice, and that is no echo of the fake speaker's."""
+    return np.random.default_rng(0).uniform(-0.5, 0.5, int(seconds * INPUT_RATE)).astype(np.float32)
 
 
 def silence(seconds: float) -> Samples:

@@ -94,7 +94,7 @@ def test_an_answer_is_interrupted(serve, by):
             await client.send("response.create")
             await client.until("response.output_audio.delta")
             if by == "voice":
-                await client.speak(voice(0.5))
+                await client.speak(voice(0.8))
             else:
                 await client.send("response.cancel")
             done = await client.until("response.done")

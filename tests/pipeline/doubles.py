@@ -1,7 +1,7 @@
 """Engines that follow a script, for conversations on virtual time.
 
 They stand in for the models only: the session, the turns and the turn-taker that run against them are the real ones.
-Sound is a constant level: VOICE is speech, QUIET is none.
+Sound is noise of a level: VOICE is speech, QUIET is none. No two stretches of it are alike.
 """
 
 import asyncio
@@ -19,6 +19,11 @@ from pipeline.settings import Settings, TurnTaking
 VOICE = 0.5
 QUIET = 0.0
 WINDOW_S = VAD_WINDOW / INPUT_RATE
+
+
+def noise(count: int, level: float, *, seed: int) -> Samples:
+    """Return noise whose mean absolute value is `level`."""
+    return np.random.default_rng(seed).uniform(-2 * level, 2 * level, count).astype(np.float32)
 
 
 class LevelVad:
@@ -54,11 +59,14 @@ class ScriptedTurnDetector:
 
 @dataclass
 class ScriptedStt:
-    """Hears its texts one after the other; the last one for ever."""
+    """Hears its texts one after the other, the last one for ever; or, with `growing`, a text by the sound's length."""
 
     texts: list[str] = field(default_factory=lambda: ["what time is it"])
+    growing: dict[float, str] = field(default_factory=dict)
+    """The text of sound of at least so many seconds."""
     takes_s: float = 0.15
     language: str = "en"
+    logprob: float = 0.0
     error: Exception | None = None
     heard_s: list[float] = field(default_factory=list)
     cancelled: int = 0
@@ -72,7 +80,11 @@ class ScriptedStt:
             raise
         if self.error:
             raise self.error
-        return Transcript(self.texts.pop(0) if len(self.texts) > 1 else self.texts[0], self.language)
+        if self.growing:
+            text = max((least, text) for least, text in self.growing.items() if least <= len(audio) / INPUT_RATE)[1]
+        else:
+            text = self.texts.pop(0) if len(self.texts) > 1 else self.texts[0]
+        return Transcript(text, self.language, self.logprob)
 
 
 @dataclass
@@ -81,6 +93,7 @@ class ScriptedLlm:
 
     answers: list[str] = field(default_factory=lambda: ["It is noon."])
     first_s: float = 0.1
+    prefill_s: float = 0.02
     word_s: float = 0.02
     reason: str = "stop"
     error: Exception | None = None
@@ -88,6 +101,8 @@ class ScriptedLlm:
     prompts: list[list[ChatMessage]] = field(default_factory=list)
     prefilled: list[list[ChatMessage]] = field(default_factory=list)
     prefill_error: Exception | None = None
+    finished: float | None = None
+    """How probable it finds that the user's message ends."""
     running: int = 0
 
     async def stream(
@@ -108,10 +123,12 @@ class ScriptedLlm:
         finally:
             self.running -= 1
 
-    async def prefill(self, messages: Sequence[ChatMessage]) -> None:
+    async def prefill(self, messages: Sequence[ChatMessage]) -> float | None:
         self.prefilled.append(list(messages))
+        await asyncio.sleep(self.prefill_s)
         if self.prefill_error:
             raise self.prefill_error
+        return self.finished if messages[-1].role == "user" else None
 
 
 @dataclass
@@ -130,7 +147,7 @@ class ScriptedTts:
         if self.error and len(self.spoken) >= self.error_after:
             raise self.error
         self.spoken.append(text)
-        samples = np.full(0 if text == self.mute else int(len(text) * OUTPUT_RATE / 10), 0.3, dtype=np.float32)
+        samples = noise(0 if text == self.mute else int(len(text) * OUTPUT_RATE / 10), 0.3, seed=len(self.spoken))
         half = len(samples) // 2
         for chunk in (samples[:half], samples[half:]):
             if len(chunk):
@@ -154,7 +171,10 @@ class Conversation:
     tts: ScriptedTts = field(default_factory=ScriptedTts)
     settings: Settings = field(default_factory=Settings)
     log: list[Stamped] = field(default_factory=list)
+    windows: int = 0
+    """Of the microphone, so far."""
     session: Session = field(init=False)
+    engines: Engines = field(init=False)
 
     def __post_init__(self) -> None:
         if not self.settings.instructions:
@@ -165,12 +185,12 @@ class Conversation:
             numbers[kind] = numbers.get(kind, 0) + 1
             return f"{kind}_{numbers[kind]}"
 
-        engines = Engines(LevelVad(), self.turn, self.stt, self.live, self.llm, self.tts)
-        self.session = Session(engines, self.settings, new_id=new_id)
+        self.engines = Engines(LevelVad(), self.turn, self.stt, self.live, self.llm, self.tts)
+        self.session = Session(self.engines, self.settings, new_id=new_id)
 
     def hold(self, script: "Callable[[Conversation], object]", *, read: bool = True) -> list[events.Event]:
         """Run `script` (a coroutine function) against the session on virtual time and return what happened."""
-        from tests.pipeline.virtual_time import run  # noqa: PLC0415 - keeps the doubles usable on a real loop
+        from assistant.record.virtual_time import run  # noqa: PLC0415 - keeps the doubles usable on a real loop
 
         run(self._hold(script, read=read))
         return self.events
@@ -195,7 +215,8 @@ class Conversation:
     async def say(self, seconds: float, level: float = VOICE) -> None:
         """Speak for `seconds`, as a microphone sends it."""
         for _ in range(round(seconds / WINDOW_S)):
-            await self.session.put(events.Audio(np.full(VAD_WINDOW, level, dtype=np.float32)))
+            self.windows += 1
+            await self.session.put(events.Audio(noise(VAD_WINDOW, level, seed=1_000_000 + self.windows)))
             await asyncio.sleep(WINDOW_S)
 
     async def hush(self, seconds: float) -> None:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from assistant.record.virtual_time import run
 from audio.types import INPUT_RATE
 from pipeline.engines import ChatMessage
 from pipeline.events import Audio, Clear
@@ -16,7 +17,6 @@ from pipeline.partials import StablePrefix
 from pipeline.playhead import Playhead
 from pipeline.recording import Recording
 from pipeline.timings import Timings
-from tests.pipeline.virtual_time import run
 
 # --- Playhead ---
 

@@ -1,7 +1,6 @@
 """Scripted conversations on virtual time."""
 
 import asyncio
-import itertools
 from dataclasses import replace
 
 import pytest
@@ -49,24 +48,28 @@ def test_the_utterance_has_its_pre_roll() -> None:
 def test_the_answer_is_prepared_during_the_pause() -> None:
     quick, slow = Conversation(), Conversation(settings=taking(speculate=False))
     for talk in (quick, slow):
-        talk.turn.takes_s = 0.5
+        talk.turn.scores = [0.3]
         talk.hold(one_question)
     gain = slow.at(events.ResponseAudio) - quick.at(events.ResponseAudio)
-    assert gain > 0.25
+    assert gain > 0.1
     assert quick.of(events.TurnTimed)[0].timings.transcript_s < quick.of(events.TurnTimed)[0].timings.commit_s
 
 
 def test_timings_run_from_the_end_of_the_voice() -> None:
-    talk = Conversation()
+    talk = Conversation(llm=ScriptedLlm(finished=0.99))
     talk.hold(one_question)
     timings = talk.of(events.TurnTimed)[0].timings
-    assert timings.commit_s == pytest.approx(0.224, abs=2 * WINDOW_S)
-    assert timings.transcript_s == pytest.approx(0.096 + 0.15, abs=2 * WINDOW_S)
+    assert timings.commit_s == pytest.approx(0.064 + 0.15, abs=2 * WINDOW_S)
+    assert timings.transcript_s == pytest.approx(0.064 + 0.15, abs=2 * WINDOW_S)
     assert timings.transcript_s < timings.first_token_s < timings.first_clause_s < timings.first_audio_s
 
 
 def test_nothing_of_a_discarded_speculation_is_seen() -> None:
-    talk = Conversation(turn=ScriptedTurnDetector([0.1, 1.0]), stt=ScriptedStt(["turn on", "turn on the light"]))
+    talk = Conversation(
+        turn=ScriptedTurnDetector([0.1]),
+        stt=ScriptedStt(["turn on", "turn on the light"]),
+        llm=ScriptedLlm(finished=0.0),
+    )
 
     async def hesitate(talk: Conversation) -> None:
         await talk.say(0.6)
@@ -81,17 +84,17 @@ def test_nothing_of_a_discarded_speculation_is_seen() -> None:
     assert talk.llm.running == 0
 
 
-def test_a_pause_that_does_not_sound_final_waits_for_the_longest_silence() -> None:
-    talk = Conversation(turn=ScriptedTurnDetector([0.1]))
+def test_a_pause_that_seems_unfinished_waits_for_the_longest_silence() -> None:
+    talk = Conversation(turn=ScriptedTurnDetector([0.01]), llm=ScriptedLlm(finished=0.001))
     talk.hold(one_question)
-    assert talk.of(events.TurnTimed)[0].timings.commit_s == pytest.approx(1.0, abs=2 * WINDOW_S)
+    assert talk.of(events.TurnTimed)[0].timings.commit_s == pytest.approx(1.1, abs=2 * WINDOW_S)
 
 
-def test_a_failing_turn_detector_leaves_the_decision_to_silence() -> None:
+def test_a_failing_turn_detector_leaves_the_decision_to_words_and_silence() -> None:
     talk = Conversation(turn=ScriptedTurnDetector(error=RuntimeError("no")))
     talk.hold(one_question)
     assert talk.kinds == SPOKEN_TURN
-    assert talk.of(events.TurnTimed)[0].timings.commit_s == pytest.approx(1.0, abs=2 * WINDOW_S)
+    assert 0.224 < talk.of(events.TurnTimed)[0].timings.commit_s < 1.1
 
 
 def test_silence_mode_does_not_ask_the_turn_detector() -> None:
@@ -240,7 +243,7 @@ def test_a_question_taken_over_before_its_words_are_known_stays_in_the_conversat
 
     async def hurry(talk: Conversation) -> None:
         await talk.say(1.0)
-        await talk.hush(0.4)
+        await talk.hush(1.3)
         await talk.say(1.0)
         await talk.hush(6.0)
 
@@ -300,7 +303,7 @@ def test_words_appear_while_the_user_speaks() -> None:
 def test_the_model_reads_a_long_question_while_it_is_asked() -> None:
     said = ["can", "you", "tell", "me", "what", "the", "weather", "will", "be", "like", "tomorrow", "in", "New", "York"]
     live = ScriptedStt([" ".join(said[: 2 * count]) for count in range(1, 8)], takes_s=0.05)
-    talk = Conversation(live=live, stt=ScriptedStt([" ".join(said)]))
+    talk = Conversation(live=live, stt=ScriptedStt([" ".join(said)]), llm=ScriptedLlm(finished=0.0))
 
     async def long_question(talk: Conversation) -> None:
         await talk.say(3.5)
@@ -308,25 +311,37 @@ def test_the_model_reads_a_long_question_while_it_is_asked() -> None:
 
     talk.hold(long_question)
     read = [messages[-1].content for messages in talk.llm.prefilled[1:]]
-    assert 1 <= len(read) <= 3
+    assert len(read) == len(set(read)) >= 5
     assert all(" ".join(said).startswith(words) for words in read)
-    assert all(len(later.split()) >= len(words.split()) + 4 for words, later in itertools.pairwise(read))
 
 
-@pytest.mark.parametrize("changes", [{"language": "de"}, {"show_transcript": False}])
-def test_no_english_captions_for_another_language_or_a_client_that_wants_none(changes: dict[str, object]) -> None:
+def test_no_english_captions_for_another_language() -> None:
     live = ScriptedStt(["what time is it"], takes_s=0.05)
     talk = Conversation(live=live)
 
     async def script(talk: Conversation) -> None:
-        await talk.ask(events.Update(replace(talk.settings, **changes)))  # type: ignore[arg-type]
+        await talk.ask(events.Update(replace(talk.settings, language="de")))
         await talk.say(1.5)
         await talk.hush(4.0)
 
     talk.hold(script)
     assert not live.heard_s
     assert ended(talk).status == "completed"
-    assert bool(talk.of(events.TranscriptCompleted)) == (changes.get("show_transcript") is not False)
+    assert talk.of(events.TranscriptCompleted)
+
+
+def test_a_client_that_wants_no_transcript_gets_none() -> None:
+    talk = Conversation(live=ScriptedStt(["what time is it now"], takes_s=0.05))
+
+    async def script(talk: Conversation) -> None:
+        await talk.ask(events.Update(replace(talk.settings, show_transcript=False)))
+        await talk.say(1.5)
+        await talk.hush(4.0)
+
+    talk.hold(script)
+    assert ended(talk).status == "completed"
+    assert not talk.of(events.TranscriptDelta)
+    assert not talk.of(events.TranscriptCompleted)
 
 
 def test_the_recognised_language_decides_on_captions_from_then_on() -> None:

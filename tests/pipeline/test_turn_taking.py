@@ -4,11 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.endings import needed_silence_s
 from pipeline.settings import TurnTaking
 from pipeline.turn_taking import (
     WINDOW_S,
     Action,
-    AskTurnDetector,
+    AskWhatWasSaid,
     Awake,
     Clear,
     Commit,
@@ -16,20 +17,25 @@ from pipeline.turn_taking import (
     Configure,
     Discard,
     FellAsleep,
+    Hold,
     IdleTimeout,
     Input,
     Interrupt,
+    Reads,
     Reopen,
     ReplyEnded,
-    ReplyHeard,
     ReplyStarted,
-    Score,
+    Resume,
+    Said,
+    Sounds,
     Speculate,
     SpeechStarted,
     State,
     Tick,
     TurnTaker,
     Wake,
+    WasSaid,
+    Weigh,
     Window,
 )
 
@@ -64,10 +70,13 @@ class Floor:
         """Go to `state` on the shortest way."""
         if state is not State.LISTENING:
             self.voice(20)
-        if state in (State.DECIDING, State.REPLYING):
+        if state in (State.DECIDING, State.REPLYING, State.CONTESTED):
             self.silence(3)
-        if state is State.REPLYING:
+        if state in (State.REPLYING, State.CONTESTED):
             self.step(Commit())
+        if state is State.CONTESTED:
+            self.silence(30)
+            self.voice(2)
         assert self.taker.state is state
         return self
 
@@ -123,12 +132,12 @@ def test_hysteresis_keeps_a_fading_voice() -> None:
 def test_a_pause_asks_and_speculates() -> None:
     floor = Floor(pause_s=0.096).to(State.HEARING)
     assert floor.silence(2) == []
-    assert kinds(floor.silence(1)) == [AskTurnDetector, Speculate]
+    assert kinds(floor.silence(1)) == [Weigh, Speculate]
     assert floor.taker.state is State.DECIDING
 
 
 def test_speculation_can_be_off_and_silence_mode_asks_nobody() -> None:
-    assert kinds(Floor(speculate=False).to(State.HEARING).silence(3)) == [AskTurnDetector]
+    assert kinds(Floor(speculate=False).to(State.HEARING).silence(3)) == [Weigh]
     assert kinds(Floor(mode="silence").to(State.HEARING).silence(3)) == [Speculate]
 
 
@@ -142,37 +151,63 @@ def test_voice_after_a_pause_goes_on_with_the_utterance() -> None:
 def test_a_single_voiced_window_does_not_void_the_pause() -> None:
     floor = Floor(max_silence_s=0.5).to(State.DECIDING)
     assert floor.voice(1) == []
-    assert kinds(floor.silence(13)) == [CommitTurn]
+    assert kinds(floor.silence(13)) == [Weigh, CommitTurn]
 
 
-def test_a_sure_turn_detector_commits_after_min_silence() -> None:
-    floor = Floor(min_silence_s=0.224).to(State.DECIDING)
-    assert floor.step(Score(1, 0.9)) == []
+def test_sound_and_words_that_are_finished_commit_after_min_silence() -> None:
+    floor = Floor(min_silence_s=0.224, look_again_s=0.3).to(State.DECIDING)
+    assert floor.step(Sounds(1, 1.0)) == []
+    assert floor.step(Reads(1, 1.0)) == []
     assert floor.silence(3) == []
     assert kinds(floor.silence(1)) == [CommitTurn]
     assert floor.taker.state is State.REPLYING
 
 
-def test_a_late_score_commits_at_once() -> None:
+def test_a_late_answer_commits_at_once() -> None:
     floor = Floor(min_silence_s=0.224).to(State.DECIDING)
-    floor.silence(10)
-    (commit,) = floor.step(Score(1, 0.9))
+    floor.silence(20)
+    (commit,) = floor.step(Reads(1, 1.0))
     assert commit == CommitTurn(pytest.approx(20 * WINDOW_S))
 
 
-def test_a_score_for_an_earlier_pause_does_not_count() -> None:
+def test_an_answer_about_an_earlier_pause_does_not_count() -> None:
     floor = Floor().to(State.DECIDING)
     floor.voice(3)
     floor.silence(10)
-    assert floor.step(Score(1, 0.9)) == []
-    assert kinds(floor.step(Score(2, 0.9))) == [CommitTurn]
+    assert floor.step(Sounds(1, 1.0)) == []
+    assert floor.step(Reads(1, 1.0)) == []
+    assert floor.step(Sounds(2, 1.0)) == [], "how it sounds is nothing without the words"
+    assert kinds(floor.step(Reads(2, 1.0))) == [CommitTurn]
 
 
-def test_an_unsure_turn_detector_waits_for_max_silence() -> None:
-    floor = Floor(max_silence_s=1.0).to(State.DECIDING)
-    floor.step(Score(1, 0.1))
-    assert floor.silence(28) == []
+def test_an_utterance_in_doubt_is_weighed_again_once_and_waits() -> None:
+    floor = Floor(max_silence_s=1.0, look_again_s=0.192).to(State.DECIDING)
+    floor.step(Sounds(1, 0.0))
+    floor.step(Reads(1, 0.0))
+    assert floor.silence(28) == [Weigh(1)]
     assert kinds(floor.silence(1)) == [CommitTurn]
+
+
+def test_the_second_weighing_may_change_the_mind() -> None:
+    floor = Floor(max_silence_s=1.0, look_again_s=0.192).to(State.DECIDING)
+    floor.step(Sounds(1, 0.0))
+    floor.step(Reads(1, 0.5))
+    assert floor.silence(4) == [Weigh(1)]
+    assert kinds(floor.step(Sounds(1, 1.0))) == [CommitTurn]
+
+
+@given(st.one_of(st.none(), st.floats(0, 1)), st.one_of(st.none(), st.floats(0, 1)))
+def test_the_needed_silence_stays_within_its_limits(sounds: float | None, reads: float | None) -> None:
+    settings = TurnTaking()
+    assert settings.min_silence_s <= needed_silence_s(sounds, reads, settings) <= settings.max_silence_s
+
+
+@given(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1))
+def test_the_more_finished_the_shorter_the_silence(sounds: float, reads: float, other: float) -> None:
+    settings = TurnTaking()
+    low, high = sorted((reads, other))
+    assert needed_silence_s(sounds, high, settings) <= needed_silence_s(sounds, low, settings) + 1e-9
+    assert needed_silence_s(high, sounds, settings) <= needed_silence_s(low, sounds, settings) + 1e-9
 
 
 def test_a_very_short_silence_limit_decides_at_the_pause() -> None:
@@ -205,7 +240,7 @@ def test_an_utterance_has_a_greatest_length() -> None:
     assert Interrupt in actions
     pausing = Floor(max_utterance_s=2.0, max_silence_s=9.0)
     pausing.voice(3)
-    assert kinds(pausing.silence(80)) == [AskTurnDetector, Speculate, CommitTurn]
+    assert kinds(pausing.silence(80)) == [Weigh, Speculate, Weigh, CommitTurn]
 
 
 def test_a_second_utterance_does_not_contain_the_first() -> None:
@@ -217,29 +252,105 @@ def test_a_second_utterance_does_not_contain_the_first() -> None:
 
 
 def test_voice_soon_after_the_commit_reopens() -> None:
-    floor = Floor(start_s=0.096, reopen_s=0.6).to(State.REPLYING)
+    floor = Floor(hold_s=0.064, start_s=0.096, reopen_s=0.6).to(State.REPLYING)
     floor.silence(5)
-    assert floor.voice(2) == []
+    assert floor.voice(2) == [Hold()]
     assert floor.voice(1) == [Reopen(), SpeechStarted(0.0)]
     assert floor.taker.state is State.HEARING
 
 
-def test_voice_after_the_reply_was_heard_does_not_reopen() -> None:
-    floor = Floor(barge_in_s=0.192).to(State.REPLYING)
-    floor.step(ReplyHeard())
-    assert floor.voice(5) == []
-    assert kinds(floor.voice(1)) == [Interrupt, SpeechStarted]
-
-
 def test_late_voice_does_not_reopen() -> None:
-    floor = Floor(reopen_s=0.6, barge_in_s=0.192).to(State.REPLYING)
+    floor = Floor(reopen_s=0.6, look_s=0.256, barge_in_s=0.576).to(State.REPLYING)
     floor.silence(20)
-    assert kinds(floor.voice(6)) == [Interrupt, SpeechStarted]
+    actions = floor.voice(18)
+    assert kinds(actions) == [Hold, AskWhatWasSaid, AskWhatWasSaid, AskWhatWasSaid, Interrupt, SpeechStarted]
+    assert isinstance(actions[-1], SpeechStarted)
+    assert actions[-1].start_s == pytest.approx(floor.now - 18 * WINDOW_S - 0.3)
+
+
+def test_voice_during_a_reply_holds_it_at_once() -> None:
+    floor = Floor(hold_s=0.064).to(State.REPLYING)
+    floor.silence(30)
+    assert floor.voice(1) == []
+    assert floor.voice(1) == [Hold()]
+    assert floor.taker.state is State.CONTESTED
+
+
+def test_words_interrupt() -> None:
+    floor = Floor(look_s=0.256).to(State.CONTESTED)
+    (asked,) = floor.voice(6)
+    assert isinstance(asked, AskWhatWasSaid)
+    assert (asked.contest, asked.ended) == (1, False)
+    assert kinds(floor.step(WasSaid(1, False, Said.WORDS))) == [Interrupt, SpeechStarted]
+    assert floor.taker.state is State.HEARING
+
+
+@pytest.mark.parametrize("what", [Said.BACKCHANNEL, Said.NOTHING, Said.UNKNOWN])
+def test_what_is_no_words_lets_the_reply_go_on_when_it_ends(what: Said) -> None:
+    floor = Floor(yield_s=0.16).to(State.CONTESTED)
+    assert floor.step(WasSaid(1, False, what)) == []
+    (asked,) = floor.silence(6)
+    assert isinstance(asked, AskWhatWasSaid)
+    assert asked.ended
+    assert floor.step(WasSaid(1, True, what)) == [Resume()]
+    assert floor.taker.state is State.REPLYING
+
+
+def test_a_single_short_word_interrupts_when_it_is_over() -> None:
+    floor = Floor(pause_s=0.064).to(State.CONTESTED)
+    floor.silence(6)
+    assert kinds(floor.step(WasSaid(1, True, Said.WORDS))) == [Interrupt, SpeechStarted]
+    assert kinds(floor.silence(1)) == [Weigh, Speculate], "the silence after it counts"
+
+
+def test_voice_that_goes_on_makes_the_answer_about_its_end_void() -> None:
+    floor = Floor().to(State.CONTESTED)
+    floor.silence(6)
+    floor.voice(1)
+    assert floor.step(WasSaid(1, True, Said.NOTHING)) == []
+    assert floor.taker.state is State.CONTESTED
+
+
+def test_an_answer_about_an_earlier_contest_does_not_count() -> None:
+    floor = Floor().to(State.CONTESTED)
+    floor.silence(6)
+    floor.step(WasSaid(1, True, Said.NOTHING))
+    floor.voice(2)
+    assert floor.step(WasSaid(1, True, Said.WORDS)) == []
+
+
+@pytest.mark.parametrize(("what", "windows"), [(Said.UNKNOWN, 18), (Said.NOTHING, 18), (Said.BACKCHANNEL, 36)])
+def test_a_long_voice_interrupts_whatever_it_says(what: Said, windows: int) -> None:
+    floor = Floor(barge_in_s=0.576).to(State.CONTESTED)
+    floor.step(WasSaid(1, False, what))
+    assert Interrupt not in kinds(floor.voice(windows - 3))
+    assert Interrupt in kinds(floor.voice(1))
+
+
+def test_a_microphone_that_stalls_in_a_contest_lets_the_reply_go_on() -> None:
+    floor = Floor(stall_s=2.0).to(State.CONTESTED)
+    assert floor.step(Tick()) == []
+    floor.now += 2.0
+    assert floor.step(Tick()) == [Resume()]
+    assert floor.step(Tick()) == []
+
+
+def test_who_speaks_into_the_end_of_a_reply_has_the_floor() -> None:
+    floor = Floor(start_s=0.096).to(State.CONTESTED)
+    assert floor.step(ReplyEnded()) == []
+    assert floor.taker.state is State.LISTENING
+    assert kinds(floor.voice(1)) == [SpeechStarted]
+
+
+@pytest.mark.parametrize("changes", [{"mode": "manual"}, {"interrupt_response": False}])
+def test_settings_that_forbid_interruption_end_a_contest(changes: dict[str, object]) -> None:
+    floor = Floor().to(State.CONTESTED)
+    assert floor.step(Configure(TurnTaking(**changes))) == [Resume()]  # type: ignore[arg-type]
+    assert Floor().to(State.CONTESTED).step(Configure(TurnTaking())) == []
 
 
 def test_without_interruption_the_reply_goes_on() -> None:
     floor = Floor(interrupt_response=False).to(State.REPLYING)
-    floor.step(ReplyHeard())
     assert kinds(floor.voice(6)) == [SpeechStarted]
 
 
@@ -247,7 +358,8 @@ def test_a_reply_that_the_client_asked_for_can_be_interrupted_but_not_reopened()
     floor = Floor()
     floor.step(ReplyStarted())
     assert floor.taker.state is State.REPLYING
-    assert kinds(floor.voice(6)) == [Interrupt, SpeechStarted]
+    assert Reopen not in kinds(floor.voice(10))
+    assert kinds(floor.step(WasSaid(1, False, Said.WORDS))) == [Interrupt, SpeechStarted]
 
 
 def test_the_floor_is_free_when_the_reply_has_ended() -> None:
@@ -278,11 +390,14 @@ INPUTS = st.one_of(
     st.builds(
         lambda voiced, count: ("windows", VOICE if voiced else SILENCE, count), st.booleans(), st.integers(1, 40)
     ),
-    st.sampled_from([Wake(), Commit(), Clear(), ReplyStarted(), ReplyHeard(), ReplyEnded(), Tick()]),
-    st.builds(Score, st.integers(0, 5), st.floats(0, 1)),
+    st.sampled_from([Wake(), Commit(), Clear(), ReplyStarted(), ReplyEnded(), Tick()]),
+    st.builds(Sounds, st.integers(0, 5), st.floats(0, 1)),
+    st.builds(Reads, st.integers(0, 5), st.floats(0, 1)),
+    st.builds(WasSaid, st.integers(0, 5), st.booleans(), st.sampled_from(Said)),
     st.builds(
-        lambda mode, wake: Configure(TurnTaking(mode=mode, wake=wake)),
+        lambda mode, wake, interrupt: Configure(TurnTaking(mode=mode, wake=wake, interrupt_response=interrupt)),
         st.sampled_from(["semantic", "silence", "manual"]),
+        st.booleans(),
         st.booleans(),
     ),
 )
@@ -292,7 +407,7 @@ INPUTS = st.one_of(
 def test_whatever_happens_the_actions_make_sense(script: list[object]) -> None:
     """Utterances start and end by turns, a reply is only interrupted while there is one, and time never runs back."""
     floor = Floor()
-    speaking = False
+    speaking = held = False
     last_start_s = 0.0
     for entry in script:
         actions = floor.windows(entry[1], entry[2]) if isinstance(entry, tuple) else floor.step(entry)  # type: ignore[arg-type]
@@ -308,11 +423,22 @@ def test_whatever_happens_the_actions_make_sense(script: list[object]) -> None:
                     speaking = False
                 case Interrupt() | Reopen():
                     assert not speaking
+                    assert held, "nothing is interrupted that wasn't held"
                     assert isinstance(following, SpeechStarted)
+                    held = False
+                case Hold():
+                    assert not held
+                    held = True
+                case Resume():
+                    assert held
+                    held = False
                 case _:
                     pass
         if isinstance(entry, Clear | Configure) and floor.taker.state is State.LISTENING:
             speaking = False
+        if isinstance(entry, ReplyEnded):
+            held = False
+        assert held == (floor.taker.state is State.CONTESTED)
         assert speaking == (floor.taker.state in (State.HEARING, State.DECIDING))
         if speaking:
             assert floor.taker.deadline is not None

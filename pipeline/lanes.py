@@ -1,0 +1,83 @@
+"""Who may work now: priorities across sessions and engines, on a machine of few cores.
+
+Work is admitted, not scheduled: nothing that runs is stopped. A job enters while fewer jobs of its own and the higher
+lanes are at work than there are cores; so what a user waits for never queues behind what nobody waits for, and the
+lower lanes thin out first. Within a lane, who came first goes first.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from enum import IntEnum
+
+
+class Lane(IntEnum):
+    """The lanes, the most urgent first."""
+
+    SPEECH = 0
+    """The voice of a reply."""
+    WORDS = 1
+    """What was said, when an answer waits for it."""
+    ENDING = 2
+    """Whether the user is done."""
+    THOUGHT = 3
+    """The language model."""
+    CHECK = 4
+    """The reference recogniser, while the answer is under way without it."""
+    PARTIAL = 5
+    """Words while the user speaks."""
+    VISION = 6
+
+
+class Lanes:
+    """Admits work; one object for all sessions of a process, on one event loop."""
+
+    def __init__(self, cores: int) -> None:
+        self._cores = max(1, cores)
+        self._running = dict.fromkeys(Lane, 0)
+        self._waiting: dict[Lane, list[asyncio.Future[None]]] = {lane: [] for lane in Lane}
+
+    def free(self, lane: Lane) -> bool:
+        """Tell whether a job of this lane would enter at once. Work that only helps is left out where it wouldn't."""
+        return not any(self._waiting[other] for other in Lane if other <= lane) and self._has_room(lane)
+
+    @asynccontextmanager
+    async def enter(self, lane: Lane) -> AsyncIterator[None]:
+        """Wait for admission, and be counted for as long as the block runs."""
+        if self.free(lane):
+            self._running[lane] += 1
+        else:
+            await self._wait(lane)
+        try:
+            yield
+        finally:
+            self._leave(lane)
+
+    def _has_room(self, lane: Lane) -> bool:
+        if lane is Lane.THOUGHT and self._running[lane]:
+            return True  # the model works on all its conversations in one batch: one more takes no core
+        # That batch is one job, however many conversations are in it.
+        jobs = sum(min(self._running[other], 1 if other is Lane.THOUGHT else 99) for other in Lane if other <= lane)
+        return jobs < self._cores
+
+    async def _wait(self, lane: Lane) -> None:
+        admitted = asyncio.get_running_loop().create_future()
+        self._waiting[lane].append(admitted)
+        try:
+            await admitted
+        except asyncio.CancelledError:
+            if admitted in self._waiting[lane]:
+                self._waiting[lane].remove(admitted)
+            elif not admitted.cancelled():  # let in and called off in the same moment
+                self._leave(lane)
+            raise
+
+    def _leave(self, lane: Lane) -> None:
+        self._running[lane] -= 1
+        for other in Lane:
+            waiting = self._waiting[other]
+            while waiting and self._has_room(other):
+                admitted = waiting.pop(0)
+                if not admitted.cancelled():
+                    self._running[other] += 1
+                    admitted.set_result(None)

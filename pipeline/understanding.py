@@ -1,0 +1,345 @@
+"""From the sound of an utterance to its words, and from its words to an answer under way.
+
+While the user speaks, the fast recogniser writes the growing utterance down and the language model reads along. As soon
+as the words look complete, their answer is prepared, unheard. In a pause the utterance is written down to its end, and
+then checked by the reference recogniser; words that turn out to be others are answered instead, as long as nothing of
+the answer was heard.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Final, assert_never
+
+from audio.types import INPUT_RATE, Samples
+from pipeline import events, turn_taking
+from pipeline.backchannel import what_was_said
+from pipeline.context import Context, Heard, Partial, Read
+from pipeline.conversation import Conversation
+from pipeline.echo import says_the_same
+from pipeline.endings import LIKELY, finished
+from pipeline.engines import SpeechToText, Transcript
+from pipeline.errors import StageError
+from pipeline.floor import Floor
+from pipeline.history import prompt
+from pipeline.lanes import Lane
+from pipeline.listening import Captions, Listening
+from pipeline.settings import Settings
+from pipeline.transcribe import transcribe
+from pipeline.turn_taking import Reads, Said, State, WasSaid
+from pipeline.utterance import Utterance, meaning, same_words
+
+log = logging.getLogger(__name__)
+
+_RUN_UP_S: Final = 0.2
+"""Sound before a voice that a recogniser needs to get its first word."""
+_FADING: Final = 0.75
+_FULL: Final = 0.9
+"""Probabilities of voice: one that falls below the first, after it was above the second, may be dying away."""
+_SAME_END_S: Final = 0.1
+"""Words of sound that ends so shortly before a pause are the pause's: only its silence is missing."""
+_STRAYS: Final = 2
+"""Doubtful transcripts in a row, with other words than those that an answer is prepared for, that make it void."""
+
+
+class Understanding:
+    """What is known of the utterance that the user is saying, or said last."""
+
+    def __init__(  # noqa: PLR0913, PLR0917 - it connects the parts of a session
+        self,
+        context: Context,
+        conversation: Conversation,
+        floor: Floor,
+        listening: Listening,
+        settings: Settings,
+        step: Callable[[turn_taking.Input], Awaitable[None]],
+    ) -> None:
+        self.settings = settings
+        self.utterance = Utterance("", settings, 0.0)
+        self._context = context
+        self._conversation = conversation
+        self._floor = floor
+        self._listening = listening
+        self._step = step  # tells the turn-taker what the words say
+        engines = context.engines
+        self._captions = None if engines.live is None else Captions(context, engines.live)
+        self._finding: asyncio.Task[None] | None = None
+        self._reading: str | None = None  # words that the model is reading
+        self._read: dict[tuple[str, ...], float | None] = {}  # what it has read, and how finished it found it
+        self._wanted: Transcript | None = None  # the utterance's words, as last guessed
+        self._last: Partial | None = None  # the last transcript that was made while the user spoke
+        self._strays = 0
+        self._fading = False
+        self._adopts = False  # whether the look under way is the pause's
+        self._pause: int | None = None  # the pause that is weighed
+
+    def update(self, settings: Settings) -> None:
+        """Go on with new settings."""
+        self.settings = settings
+        if self.utterance.committed is None:
+            self.utterance.settings = settings
+
+    # --- The utterance's life ---
+
+    def begin(self) -> Utterance:
+        """Begin a new utterance."""
+        self.utterance = Utterance(self._context.new_id("item"), self.settings, 0.0, checkable=self._checkable)
+        self._finding = None  # what is found of the last one is still welcome
+        self._reading, self._read, self._wanted, self._pause = None, {}, None, None
+        self._last, self._strays, self._fading, self._adopts = None, 0, False, False
+        if self._captions is not None:
+            self._captions.begin(self.utterance.id)
+        return self.utterance
+
+    def follow(self, voice: float) -> None:
+        """Write down what has been said so far, if it is time; `voice`: how probably there is one now."""
+        fades = self._fading and voice < _FADING
+        self._fading = voice >= _FULL or (self._fading and not fades)
+        if self._captions is not None and self._fast is not None:
+            self._captions.follow(self._listening, at_once=fades)
+
+    async def speculate(self) -> None:
+        """Find out what was said: the user pauses."""
+        await self._find()
+
+    async def weigh(self, pause: int) -> None:
+        """Answer with Reads(pause, …) when it is known how finished the words are."""
+        self._pause = pause
+        await self._find()
+        await self._tell()
+
+    async def goes_on(self) -> None:
+        """Forget what was found in the pause: the user has not finished."""
+        self._pause = None
+        self._adopts = False
+        if self._finding is not None:
+            self._finding.cancel()
+            self._finding = None
+        self.utterance.goes_on()
+        if self._fast is None:
+            # Nobody will tell when the words become others.
+            await self._floor.discard()
+
+    async def end(self, voice_end: float) -> Utterance:
+        """Return the utterance, which is committed now."""
+        utterance = self.utterance
+        utterance.voice_end = voice_end
+        utterance.committed = asyncio.get_running_loop().time()
+        utterance.audio = self._listening.utterance()
+        await self._find()
+        if self._captions is not None:
+            self._captions.end()
+        return utterance
+
+    # --- What the recognisers and the model post ---
+
+    async def take(self, entry: Partial | Heard | Read, state: State) -> None:
+        """Take in a report; of words that are others by now, nothing."""
+        match entry:
+            case Partial():
+                await self._take_partial(entry, state)
+            case Heard():
+                await self._take_heard(entry)
+            case Read():
+                await self._take_read(entry, state)
+            case _:
+                assert_never(entry)
+
+    async def _take_partial(self, partial: Partial, state: State) -> None:
+        if self._captions is None:
+            return
+        fresh = self._captions.take(partial)
+        if fresh and self.settings.show_transcript:
+            await self._context.emit(events.TranscriptDelta(partial.item_id, fresh))
+        if partial.item_id != self.utterance.id:
+            return
+        self._last = partial
+        if self._adopts:
+            self._adopts = False
+            await self._adopt(partial)
+        elif state is State.HEARING:
+            await self._guess(partial.transcript)
+
+    async def _guess(self, words: Transcript) -> None:
+        """Take words that were written down while the user speaks for all of the utterance, if they are clear."""
+        if words.logprob >= self.settings.trust_logprob:
+            self._strays = 0
+            await self._want(words)
+        elif words.text and not self._floor.prepared(self.utterance, words):
+            self._strays += 1
+            if self._strays >= _STRAYS:
+                await self._floor.discard()
+
+    async def _adopt(self, partial: Partial) -> None:
+        """Take the last words before a pause for the pause's."""
+        utterance, audio = self.utterance, self._listening.utterance()
+        seconds = len(audio) / INPUT_RATE
+        await self._take_heard(Heard(utterance.id, utterance.hearing, partial.transcript, seconds, checked=False))
+        if self._checkable:
+            self._finding = self._context.spawn(
+                self._find_checked(utterance.id, utterance.hearing, audio, partial.transcript)
+            )
+
+    async def _take_heard(self, heard: Heard) -> None:
+        utterance = self.utterance
+        if heard.item_id in self._conversation.history:
+            await self._check(heard)
+        elif (heard.item_id, heard.hearing) == (utterance.id, utterance.hearing):
+            if heard.checked:
+                utterance.checked = heard.transcript
+            else:
+                assert isinstance(heard.transcript, Transcript)
+                utterance.fast = heard.transcript
+            best = utterance.words or utterance.fast
+            if isinstance(best, Transcript):
+                await self._want(best)
+            await self._floor.admit()
+
+    async def _check(self, heard: Heard) -> None:
+        """Take in the last word on a message that was taken down by the fast recogniser."""
+        if not heard.checked and self._checkable:
+            return
+        await self._conversation.settle(heard.item_id, heard.transcript, heard.audio_s, self.settings)
+        if isinstance(heard.transcript, Transcript) and heard.transcript.text:
+            await self._floor.correct(heard.item_id, heard.transcript)
+
+    async def _take_read(self, read: Read, state: State) -> None:
+        if read.item_id != self.utterance.id or read.text != self._reading:
+            return
+        self._reading = None
+        self._read[meaning(read.text)] = read.finished
+        wanted = self._wanted
+        if wanted is None:
+            return
+        if not same_words(wanted.text, read.text):
+            self._start_reading(wanted.text)
+            return
+        await self._tell()
+        if self._pause is not None or (state is State.HEARING and self._looks_finished(wanted)):
+            await self._prepare(wanted)
+
+    def _looks_finished(self, words: Transcript) -> bool:
+        return finished(words.text, self._read.get(meaning(words.text))) >= LIKELY and self._context.engines.lanes.free(
+            Lane.THOUGHT
+        )
+
+    # --- What becomes of words ---
+
+    async def _want(self, words: Transcript) -> None:
+        """Take these for the utterance's words until better ones come, and let the model read them."""
+        if not words.text:
+            return
+        self._wanted = words
+        if self._floor.prepared(self.utterance, words):
+            await self._tell()
+            return
+        await self._floor.discard()
+        if self.utterance.committed is None and not self._has_read(words):
+            self._start_reading(words.text)
+            return
+        await self._tell()
+        if self._pause is not None or self.utterance.asked or self._looks_finished(words):
+            await self._prepare(words)
+
+    async def _prepare(self, words: Transcript) -> None:
+        taking, utterance = self.settings.turn_taking, self.utterance
+        if taking.speculate and taking.create_response and utterance.id not in self._conversation.history:
+            await self._floor.prepare(utterance, words)
+
+    async def _tell(self) -> None:
+        """Tell the turn-taker how finished the words are."""
+        if self._pause is None or self._wanted is None or not self.utterance.asked:
+            return
+        if self.utterance.fast is None and self.utterance.checked is None:
+            return  # they are words from before the pause
+        model = self._read.get(meaning(self._wanted.text))
+        await self._step(Reads(self._pause, finished(self._wanted.text, model)))
+
+    def _has_read(self, words: Transcript) -> bool:
+        return meaning(words.text) in self._read
+
+    def _start_reading(self, text: str) -> None:
+        if self._reading is None and self.utterance.committed is None:
+            self._reading = text
+            self._context.spawn(self._let_read(self.utterance.id, text))
+
+    async def _let_read(self, item_id: str, text: str) -> None:
+        settings, likely = self.settings, None
+        # Without its last stop, which is the recogniser's guess: whether one comes next is just the question.
+        words = text.rstrip(" .,;:!?…")
+        messages = prompt(
+            self._conversation.history, settings.instructions, words, max_chars=settings.max_history_chars
+        )
+        engines = self._context.engines
+        try:
+            async with engines.lanes.enter(Lane.THOUGHT):
+                likely = await engines.llm.prefill(messages)
+        except Exception as error:  # noqa: BLE001 - it only saves time; a real failure shows in the turn
+            log.warning("The question could not be read ahead: %s", type(error).__name__)
+        await self._context.post(Read(item_id, text, likely))
+
+    # --- Recognition ---
+
+    @property
+    def _checkable(self) -> bool:
+        engines = self._context.engines
+        return engines.live is not engines.stt
+
+    @property
+    def _fast(self) -> SpeechToText | None:
+        """The fast recogniser, where it knows the language."""
+        spoken = self.settings.language or self._conversation.language or "en"
+        return self._context.engines.live if spoken == "en" else None
+
+    async def _find(self) -> None:
+        """Find the words of the utterance so far, unless that is under way."""
+        utterance = self.utterance
+        if utterance.asked:
+            return
+        utterance.asked = True
+        since_s = self._listening.now_s - _SAME_END_S
+        fast = self._fast
+        if fast is not None and self._captions is not None and (self._captions.pending or 0.0) >= since_s:
+            self._adopts = True
+        elif fast is not None and self._last is not None and self._last.end_s >= since_s and self._last.transcript.text:
+            await self._adopt(self._last)
+        else:
+            self._finding = self._context.spawn(
+                self._find_words(utterance.id, utterance.hearing, self._listening.utterance(), fast)
+            )
+
+    async def _find_words(self, item_id: str, hearing: int, audio: Samples, fast: SpeechToText | None) -> None:
+        heard: Transcript | StageError | None = None
+        if fast is not None:
+            async with self._context.engines.lanes.enter(Lane.WORDS):
+                heard = await transcribe(fast, audio, "en", "")
+        if isinstance(heard, Transcript):
+            await self._context.post(Heard(item_id, hearing, heard, len(audio) / INPUT_RATE, checked=False))
+            if not self._checkable:
+                return
+        await self._find_checked(item_id, hearing, audio, heard)
+
+    async def _find_checked(
+        self, item_id: str, hearing: int, audio: Samples, heard: Transcript | StageError | None
+    ) -> None:
+        settings, engines = self.settings, self._context.engines
+        sure = isinstance(heard, Transcript) and heard.logprob >= settings.trust_logprob
+        async with engines.lanes.enter(Lane.CHECK if sure else Lane.WORDS):
+            checked = await transcribe(engines.stt, audio, settings.language, settings.transcription_prompt)
+        await self._context.post(Heard(item_id, hearing, checked, len(audio) / INPUT_RATE, checked=True))
+
+    def ask_what_was_said(self, contest: int, start_s: float, *, ended: bool) -> None:
+        """Answer with WasSaid(contest, ended, …): what the user's voice since `start_s` means for the reply."""
+        audio = self._listening.since(start_s - _RUN_UP_S)
+        self._context.spawn(self._find_what_was_said(contest, ended, audio, self._fast, self._floor.last_words))
+
+    async def _find_what_was_said(
+        self, contest: int, ended: bool, audio: Samples, fast: SpeechToText | None, reply: str
+    ) -> None:
+        said = Said.UNKNOWN
+        if fast is not None:
+            async with self._context.engines.lanes.enter(Lane.WORDS):
+                heard = await transcribe(fast, audio, "en", "")
+            if isinstance(heard, Transcript):
+                said = Said.NOTHING if says_the_same(heard.text, reply) else what_was_said(heard, ended=ended)
+        await self._context.post(WasSaid(contest, ended, said))

@@ -1,0 +1,115 @@
+"""Who may work now."""
+
+import asyncio
+from collections.abc import Iterable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from assistant.record.virtual_time import run
+from pipeline.lanes import Lane, Lanes
+
+
+def order(cores: int, jobs: Iterable[tuple[float, Lane, float]]) -> list[tuple[float, Lane]]:
+    """Start each job at its moment, let it work for its duration, and return when which lane was let in."""
+    lanes, admitted = Lanes(cores), []
+
+    async def job(at: float, lane: Lane, seconds: float) -> None:
+        await asyncio.sleep(at)
+        async with lanes.enter(lane):
+            admitted.append((round(asyncio.get_running_loop().time(), 3), lane))
+            await asyncio.sleep(seconds)
+
+    async def all_jobs() -> None:
+        async with asyncio.TaskGroup() as group:
+            for at, lane, seconds in jobs:
+                group.create_task(job(at, lane, seconds))
+
+    run(all_jobs())
+    return admitted
+
+
+def test_work_waits_for_a_core() -> None:
+    jobs = [(0.0, Lane.WORDS, 1.0), (0.1, Lane.WORDS, 1.0), (0.2, Lane.WORDS, 1.0)]
+    assert order(2, jobs) == [(0.0, Lane.WORDS), (0.1, Lane.WORDS), (1.0, Lane.WORDS)]
+
+
+def test_the_urgent_passes_what_waits() -> None:
+    jobs = [(0.0, Lane.WORDS, 1.0), (0.1, Lane.PARTIAL, 1.0), (0.2, Lane.SPEECH, 1.0)]
+    assert order(1, jobs) == [(0.0, Lane.WORDS), (0.2, Lane.SPEECH), (1.2, Lane.PARTIAL)]
+
+
+def test_the_urgent_does_not_wait_for_what_nobody_waits_for() -> None:
+    jobs = [(0.0, Lane.CHECK, 9.0), (0.0, Lane.PARTIAL, 9.0), (0.1, Lane.SPEECH, 1.0), (0.1, Lane.WORDS, 1.0)]
+    assert [(at, lane) for at, lane in order(1, jobs) if lane < Lane.CHECK] == [(0.1, Lane.SPEECH), (1.1, Lane.WORDS)]
+
+
+def test_conversations_that_think_share_one_core() -> None:
+    jobs = [(0.0, Lane.THOUGHT, 5.0), (0.1, Lane.THOUGHT, 5.0), (0.2, Lane.THOUGHT, 5.0), (0.3, Lane.CHECK, 1.0)]
+    assert order(2, jobs)[-1] == (0.3, Lane.CHECK)
+
+
+def test_what_only_helps_is_left_out_under_load() -> None:
+    async def script() -> None:
+        lanes = Lanes(1)
+        assert lanes.free(Lane.PARTIAL)
+        async with lanes.enter(Lane.THOUGHT):
+            assert not lanes.free(Lane.PARTIAL)
+            assert lanes.free(Lane.WORDS)
+        assert lanes.free(Lane.PARTIAL)
+
+    run(script())
+
+
+@pytest.mark.parametrize("moment", ["waiting", "let in"])
+def test_work_that_is_called_off_leaves_its_place(moment: str) -> None:
+    async def script() -> None:
+        lanes = Lanes(1)
+
+        async def work() -> None:
+            async with lanes.enter(Lane.WORDS):
+                await asyncio.sleep(1.0)
+
+        first, second = asyncio.ensure_future(work()), asyncio.ensure_future(work())
+        await asyncio.sleep(0.5)
+        if moment == "waiting":
+            second.cancel()
+        else:
+            first.cancel()
+            await asyncio.sleep(0)  # the first has left, the second was let in and doesn't run yet
+            second.cancel()
+        await asyncio.wait([first, second])
+        assert lanes.free(Lane.VISION)
+
+    run(script())
+
+
+@given(
+    st.integers(1, 4),
+    st.lists(st.tuples(st.floats(0, 5), st.sampled_from(Lane), st.floats(0.01, 2)), max_size=30),
+)
+def test_everybody_gets_in_at_last(cores: int, jobs: list[tuple[float, Lane, float]]) -> None:
+    assert len(order(cores, jobs)) == len(jobs)
+
+
+@given(st.lists(st.tuples(st.floats(0, 5), st.sampled_from(Lane), st.floats(0.01, 2)), max_size=30))
+def test_never_more_at_work_than_cores_in_a_lane_and_above(jobs: list[tuple[float, Lane, float]]) -> None:
+    lanes = Lanes(2)
+    at_work: list[Lane] = []
+
+    async def job(at: float, lane: Lane, seconds: float) -> None:
+        await asyncio.sleep(at)
+        async with lanes.enter(lane):
+            above = [other for other in at_work if other <= lane and other is not Lane.THOUGHT]
+            assert lane is Lane.THOUGHT or len(above) < 2
+            at_work.append(lane)
+            await asyncio.sleep(seconds)
+            at_work.remove(lane)
+
+    async def all_jobs() -> None:
+        async with asyncio.TaskGroup() as group:
+            for at, lane, seconds in jobs:
+                group.create_task(job(at, lane, seconds))
+
+    run(all_jobs())

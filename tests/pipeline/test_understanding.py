@@ -1,0 +1,226 @@
+"""Two recognisers and a model that reads along, in scripted conversations on virtual time."""
+
+import pytest
+
+from pipeline import events
+from pipeline.engines import ChatMessage
+from pipeline.lanes import Lane
+from tests.pipeline.doubles import Conversation, ScriptedLlm, ScriptedStt, ScriptedTurnDetector, taking
+from tests.pipeline.scripts import SPOKEN_TURN, ended, one_question
+
+GROWING = {0.0: "", 0.4: "what", 0.7: "what time", 1.0: "what time is it"}
+
+
+def quick(growing: dict[float, str] | None = None, **changes: object) -> ScriptedStt:
+    """The fast recogniser."""
+    return ScriptedStt(growing=growing or GROWING, takes_s=0.03, **changes)  # type: ignore[arg-type]
+
+
+def reader(finished: float | None = 0.9, **changes: object) -> ScriptedLlm:
+    """A model that finds every message finished to this degree."""
+    return ScriptedLlm(finished=finished, **changes)  # type: ignore[arg-type]
+
+
+def prompts(talk: Conversation) -> list[str]:
+    return [messages[-1].content for messages in talk.llm.prompts]
+
+
+def test_the_fast_words_are_answered_and_the_checked_ones_are_told() -> None:
+    talk = Conversation(live=quick(), stt=ScriptedStt(["What time is it?"], takes_s=1.5), llm=reader())
+    talk.hold(one_question)
+    assert prompts(talk)[-1] == "what time is it"
+    assert [event.text for event in talk.of(events.TranscriptCompleted)] == ["What time is it?"]
+    assert talk.at(events.ResponseStarted) < talk.at(events.TranscriptCompleted)
+    assert ended(talk).status == "completed"
+
+
+def test_the_answer_is_under_way_before_the_user_has_stopped() -> None:
+    talk = Conversation(live=quick({0.0: "", 0.4: "what time is it"}), llm=reader())
+    talk.hold(one_question)
+    timings = talk.of(events.TurnTimed)[0].timings
+    assert timings.first_token_s < 0
+    assert timings.first_audio_s == pytest.approx(timings.commit_s, abs=0.01)
+    assert timings.discarded == 0
+    assert len(talk.llm.prompts) == 1
+
+
+def test_words_that_do_not_look_finished_are_only_read() -> None:
+    talk = Conversation(live=quick(), llm=reader(0.1))
+    talk.hold(one_question)
+    assert prompts(talk) == ["what time is it"]
+    assert [messages[-1].content for messages in talk.llm.prefilled[1:]] == ["what", "what time", "what time is it"]
+
+
+def test_an_answer_to_words_that_become_others_leaves_no_trace() -> None:
+    growing = {0.0: "", 0.4: "turn on the light", 1.0: "turn on the light in the kitchen"}
+    talk = Conversation(live=quick(growing), stt=ScriptedStt(["turn on the light in the kitchen"]), llm=reader())
+    talk.hold(one_question)
+    assert prompts(talk) == ["turn on the light", "turn on the light in the kitchen"]
+    assert talk.of(events.TurnTimed)[0].timings.discarded == 1
+    assert set(talk.kinds) == {"TranscriptDelta", *SPOKEN_TURN}
+    assert [event.text for event in talk.of(events.TranscriptCompleted)] == ["turn on the light in the kitchen"]
+    assert talk.llm.running == 0
+
+
+def test_a_pause_inside_the_utterance_keeps_the_answer_only_while_the_words_stay() -> None:
+    growing = {0.0: "", 0.4: "what time is it", 2.2: "what time is it in Rome"}
+    talk = Conversation(
+        turn=ScriptedTurnDetector([0.0, 0.0, 1.0]),
+        live=quick(growing),
+        stt=ScriptedStt(growing=growing),
+        llm=reader(),
+    )
+
+    async def hesitate(talk: Conversation) -> None:
+        await talk.say(1.0)
+        await talk.hush(0.4)
+        await talk.say(1.0)
+        await talk.hush(4.0)
+
+    talk.hold(hesitate)
+    assert prompts(talk) == ["what time is it", "what time is it in Rome"]
+    assert len(talk.of(events.ResponseEnded)) == 1
+    assert [event.text for event in talk.of(events.TranscriptCompleted)] == ["what time is it in Rome"]
+
+
+def test_unsure_words_wait_for_the_check() -> None:
+    talk = Conversation(live=quick(logprob=-0.9), stt=ScriptedStt(["what tide is it"], takes_s=0.6), llm=reader())
+    talk.hold(one_question)
+    assert prompts(talk)[-1] == "what tide is it"
+    assert talk.at(events.TranscriptCompleted) <= talk.at(events.ResponseStarted)
+
+
+def test_unsure_words_that_are_confirmed_are_answered_at_once() -> None:
+    talk = Conversation(live=quick(logprob=-0.9), stt=ScriptedStt(["What time is it?"], takes_s=0.6), llm=reader())
+    talk.hold(one_question)
+    assert prompts(talk) == ["what time is it"]
+    assert talk.at(events.ResponseAudio) == pytest.approx(talk.at(events.ResponseStarted), abs=0.01)
+
+
+def test_a_check_that_comes_in_time_is_answered_instead() -> None:
+    talk = Conversation(live=quick(), stt=ScriptedStt(["what tide is it"], takes_s=0.2), llm=reader(first_s=2.0))
+    talk.hold(one_question)
+    assert prompts(talk)[-1] == "what tide is it"
+    assert len(talk.of(events.ResponseStarted)) == len(talk.of(events.ResponseEnded)) == 1
+    assert ended(talk).text == "It is noon."
+
+
+def test_a_check_after_the_first_sound_changes_the_history_only() -> None:
+    talk = Conversation(
+        live=quick(), stt=ScriptedStt(["what tide is it"], takes_s=0.8), llm=reader(answers=["It is noon, my friend."])
+    )
+
+    async def twice(talk: Conversation) -> None:
+        await one_question(talk)
+        await one_question(talk)
+
+    talk.hold(twice)
+    assert ChatMessage("user", "what tide is it") in talk.llm.prompts[-1][:-1]
+    first, second = talk.of(events.ResponseEnded)
+    assert first.status == second.status == "completed"
+
+
+@pytest.mark.parametrize("checked", ["", "error"])
+def test_sure_words_stand_when_the_check_finds_none(checked: str) -> None:
+    stt = ScriptedStt([checked], error=RuntimeError("no") if checked == "error" else None)
+    talk = Conversation(live=quick(), stt=stt, llm=reader())
+    talk.hold(one_question)
+    assert [event.text for event in talk.of(events.TranscriptCompleted)] == ["what time is it"]
+    assert ended(talk).status == "completed"
+
+
+def test_noise_that_both_find_no_words_in_is_no_turn() -> None:
+    talk = Conversation(live=quick({0.0: ""}), stt=ScriptedStt([""]), llm=reader())
+    talk.hold(one_question)
+    assert talk.kinds == ["SpeechStarted", "SpeechStopped", "AudioCleared"]
+    assert talk.llm.prompts == []
+
+
+def test_made_up_words_that_the_check_denies_are_no_turn() -> None:
+    talk = Conversation(live=quick({0.0: "thank you"}, logprob=-0.8), stt=ScriptedStt([""]), llm=reader())
+    talk.hold(one_question)
+    assert talk.kinds == ["SpeechStarted", "TranscriptDelta", "SpeechStopped", "AudioCleared"]
+    assert talk.llm.running == 0
+
+
+def test_one_recogniser_for_everything() -> None:
+    only = quick(logprob=-2.0)
+    talk = Conversation(live=only, stt=only, llm=reader())
+    talk.hold(one_question)
+    assert talk.kinds == ["SpeechStarted", "TranscriptDelta", *SPOKEN_TURN[1:]]
+    assert prompts(talk)[-1] == "what time is it"
+
+
+def test_one_recogniser_that_finds_no_words() -> None:
+    only = quick({0.0: ""})
+    talk = Conversation(live=only, stt=only, llm=reader())
+    talk.hold(one_question)
+    assert talk.kinds == ["SpeechStarted", "SpeechStopped", "AudioCleared"]
+
+
+def test_a_failing_fast_recogniser_leaves_it_to_the_other() -> None:
+    talk = Conversation(live=quick(error=RuntimeError("no")), stt=ScriptedStt(["what time is it"]), llm=reader())
+    talk.hold(one_question)
+    assert talk.kinds == SPOKEN_TURN
+    assert prompts(talk) == ["what time is it"]
+
+
+def test_a_model_that_cannot_read_ahead_still_answers() -> None:
+    talk = Conversation(live=quick(), llm=reader(prefill_error=RuntimeError("no")))
+    talk.hold(one_question)
+    assert ended(talk).status == "completed"
+
+
+def test_another_language_is_left_to_the_reference_recogniser() -> None:
+    talk = Conversation(live=quick(logprob=-0.9), stt=ScriptedStt(["wie spät ist es"], language="de"), llm=reader())
+
+    async def twice(talk: Conversation) -> None:
+        await one_question(talk)
+        heard = len(talk.live.heard_s) if talk.live else 0
+        await one_question(talk)
+        assert talk.live is not None
+        assert len(talk.live.heard_s) == heard
+
+    talk.hold(twice)
+    assert prompts(talk)[-1] == "wie spät ist es"
+    assert [event.status for event in talk.of(events.ResponseEnded)] == ["completed", "completed"]
+
+
+def test_without_speculation_nothing_is_begun_before_the_commit() -> None:
+    talk = Conversation(live=quick(), llm=reader(), settings=taking(speculate=False))
+    talk.hold(one_question)
+    timings = talk.of(events.TurnTimed)[0].timings
+    assert timings.first_token_s > timings.commit_s
+    assert len(talk.llm.prompts) == 1
+
+
+def test_an_utterance_nobody_answers_is_not_prepared() -> None:
+    talk = Conversation(live=quick(), llm=reader(), settings=taking(create_response=False))
+    talk.hold(one_question)
+    assert talk.llm.prompts == []
+    assert [event.text for event in talk.of(events.TranscriptCompleted)] == ["what time is it"]
+
+
+@pytest.mark.parametrize(("finished", "at_most"), [(1.0, 0.35), (0.0, 1.2)])
+def test_words_decide_how_long_the_silence_must_be(finished: float, at_most: float) -> None:
+    talk = Conversation(live=quick(), llm=reader(finished))
+    talk.hold(one_question)
+    commit_s = talk.of(events.TurnTimed)[0].timings.commit_s
+    assert at_most - 0.4 < commit_s < at_most
+
+
+def test_partials_thin_out_under_load() -> None:
+    idle, busy = Conversation(live=quick()), Conversation(live=quick())
+    lanes = busy.engines.lanes
+
+    async def under_load(talk: Conversation) -> None:
+        async with lanes.enter(Lane.WORDS), lanes.enter(Lane.SPEECH):
+            await talk.say(1.0)
+        await talk.hush(3.0)
+
+    idle.hold(one_question)
+    busy.hold(under_load)
+    assert idle.live is not None
+    assert busy.live is not None
+    assert len(busy.live.heard_s) < len(idle.live.heard_s)
+    assert ended(busy).status == "completed"
