@@ -1,4 +1,4 @@
-"""The command line: `parley serve`, `parley models`, `parley doctor`, and the commands that clients add.
+"""The command line: `parley serve`, `parley replay`, `parley models`, `parley doctor`, and what clients add.
 
 Exit codes: 0 done, 1 something checked is not as it should be, 2 it can't be done (one sentence says why), 130 stopped
 by Ctrl-C.
@@ -27,6 +27,7 @@ from assistant.catalogue import ModelError, find, size
 from assistant.cpu import share_machine
 from assistant.doctor import Verdict, examine
 from assistant.models import State, Store
+from assistant.record.command import replay
 from pipeline.errors import ParleyError
 
 P = ParamSpec("P")
@@ -86,28 +87,45 @@ def main() -> None:
 @main.command()
 @click.option("--host", help="The address to listen on; any but this machine's own needs PARLEY_TOKEN.")
 @click.option("--port", type=int, help="The port to listen on; 0 picks a free one.")
+@click.option(
+    "--record",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Store every conversation in this folder: all that is said, as sound and as words. For `parley replay`.",
+)
 @_configured
-def serve(host: str | None, port: int | None, profile: str | None, file: Path | None) -> None:
+def serve(host: str | None, port: int | None, record: Path | None, profile: str | None, file: Path | None) -> None:
     """Serve conversations until Ctrl-C; fetches missing models first."""
     chosen = config.load(profile=profile, file=file, host=host, port=port)
-    from assistant.server import app  # noqa: PLC0415 - the other commands start without the server's libraries
+    from assistant.record.recorder import recording  # noqa: PLC0415 - the other commands start without the server's
+    from assistant.server import app  # noqa: PLC0415
     from assistant.server.auth import token_of_environment  # noqa: PLC0415
     from assistant.server.listener import bind  # noqa: PLC0415
 
-    with _port_errors(chosen.server):
+    with _port_errors(chosen.server), recording(record, chosen.models()) as recorder:
         # What the server would find out only after the models have come is found out now.
         token_of_environment(chosen.server.host)
         bind(chosen.server).close()
+
+        def warn() -> None:
+            if recorder is not None:
+                click.secho(recorder.warning, fg="red", bold=True, err=True)
+
+        warn()
         store = Store()
         _pull(store, chosen.models())
         began = time.monotonic()
 
         def ready(url: str) -> None:
+            warn()
             click.echo(f"Models loaded in {time.monotonic() - began:.1f} s. Ctrl-C stops the server.")
             click.echo(f"Parley is ready: {url}")
 
         click.echo("Loading the models …")
-        asyncio.run(app.serve(chosen, store, ready))
+        asyncio.run(app.serve(chosen, store, ready, recorder))
+
+
+main.add_command(replay)
 
 
 @main.group()

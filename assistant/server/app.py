@@ -21,7 +21,7 @@ from assistant.config import Config
 from assistant.models import Store
 from assistant.server.auth import Guard, token_of_environment
 from assistant.server.listener import Listener, bind, url_of
-from assistant.server.realtime import NewConversation, Seats, converse, refuse
+from assistant.server.realtime import NewConversation, Recording, Seats, converse, refuse
 from pipeline.engines import Engines
 from pipeline.session import Session
 
@@ -49,9 +49,12 @@ class _Page(StaticFiles):
 class _House:
     """What the routes share. `engines` is None until they are warm."""
 
-    def __init__(self, config: Config, engines: Engines | None, begin: NewConversation) -> None:
+    def __init__(
+        self, config: Config, engines: Engines | None, begin: NewConversation, record: Recording | None
+    ) -> None:
         self._config = config
         self._begin = begin
+        self._record = record
         self._seats = Seats(config.server.max_sessions)
         self._opened = time.monotonic()
         self._warm_s = 0.0
@@ -69,7 +72,7 @@ class _House:
             return
         with self._seats.one() as seated:
             if seated:
-                await converse(websocket, self._config, engines, self._begin)
+                await converse(websocket, self._config, engines, self._begin, self._record)
                 return
         message = f"All {self._seats.limit} conversations that this server may have are taken. Try again later."
         await refuse(websocket, "too_many_sessions", message)
@@ -91,15 +94,20 @@ class _House:
 
 
 def build_app(
-    config: Config, engines: Engines | None = None, *, token: str | None = None, begin: NewConversation = Session
+    config: Config,
+    engines: Engines | None = None,
+    *,
+    token: str | None = None,
+    begin: NewConversation = Session,
+    record: Recording | None = None,
 ) -> Starlette:
     """Return the ASGI app. Without `engines` it answers 503 until `app.state.house.warm(engines)`.
 
-    `token` is what clients must show, where there is one; `begin` starts a conversation.
+    `token` is what clients must show, where there is one; `begin` starts a conversation; `record` has it recorded.
     """
     for suffix, kind in _TYPES.items():
         mimetypes.add_type(kind, suffix)
-    house = _House(config, engines, begin)
+    house = _House(config, engines, begin, record)
     app = Starlette(
         routes=[
             WebSocketRoute("/v1/realtime", house.realtime),
@@ -113,15 +121,17 @@ def build_app(
     return app
 
 
-async def serve(config: Config, store: Store, on_ready: Callable[[str], None]) -> None:
+async def serve(config: Config, store: Store, on_ready: Callable[[str], None], record: Recording | None = None) -> None:
     """Serve until SIGINT or SIGTERM; `on_ready` is told the URL once conversations can begin.
+
+    `record` has every conversation recorded.
 
     Raises OSError when the port is taken and ParleyError when there is no token, before anything is loaded.
     """
     _log(config)
     token = token_of_environment(config.server.host)
     with bind(config.server) as bound:
-        app = build_app(config, token=token)
+        app = build_app(config, token=token, record=record)
         listener = Listener(app, config.server)
         try:
             async with asyncio.TaskGroup() as group:

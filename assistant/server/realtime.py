@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Final, Protocol, TypeVar
+from typing import Final, Protocol, TypeAlias, TypeVar
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
@@ -56,6 +56,10 @@ class NewConversation(Protocol):
         ...
 
 
+Recording: TypeAlias = Callable[[str, NewConversation], NewConversation]
+"""Given a session's id and how conversations begin, how one begins that is recorded under that id."""
+
+
 class Seats:
     """How many conversations there are, and may be."""
 
@@ -93,10 +97,14 @@ async def refuse(websocket: WebSocket, code: str, message: str) -> None:
         await websocket.close(_TRY_AGAIN_LATER, message)
 
 
-async def converse(websocket: WebSocket, config: Config, engines: Engines, begin: NewConversation) -> None:
+async def converse(
+    websocket: WebSocket, config: Config, engines: Engines, begin: NewConversation, record: Recording | None = None
+) -> None:
     """Serve one client until it leaves, or the server hangs up."""
     await websocket.accept(_subprotocol(websocket))
     session = SessionConfig.fresh(config, websocket.query_params.get("model") or "parley")
+    if record is not None:
+        begin = record(session.session_id, begin)
     connection = _Connection(websocket, config, session, begin(engines, session.settings(), new_id=random_id))
     with suppress(WebSocketDisconnect):
         await connection.run()

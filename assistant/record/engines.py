@@ -1,0 +1,197 @@
+"""Engines that note what they are asked and what they answer; the real ones do the work.
+
+A call is a line when it begins ({"call": number, "kind": …}), one for each piece of a streamed answer ("piece") and
+one when it ends ("end": returned, raised or left). "at" is when that happened and "asked" when the session began to
+wait for it, in seconds since the session began. A call is left when it is cancelled, or its rest isn't wanted any more.
+The voice detector's calls take no time and have one line each; so has each look at the lanes, and each wait for one,
+because they tell of the other sessions.
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
+from itertools import count
+from typing import TypeVar
+
+from assistant.record.format import CALLS, SPEECH, identity, inline
+from assistant.record.tape import Tape
+from audio.types import Samples
+from pipeline.engines import (
+    ChatMessage,
+    Engines,
+    Generated,
+    LanguageModel,
+    SpeechToText,
+    TextToSpeech,
+    Transcript,
+    TurnDetector,
+    VoiceDetector,
+    VoiceStream,
+)
+from pipeline.lanes import Lane, Lanes
+
+T = TypeVar("T")
+
+
+def recorded(engines: Engines, tape: Tape) -> Engines:
+    """Return the same engines, with every call noted on the tape."""
+    calls = _Calls(tape)
+    return replace(
+        engines,
+        vad=_VoiceDetector(engines.vad, tape),
+        turn=_TurnDetector(engines.turn, calls),
+        stt=_SpeechToText("stt.transcribe", engines.stt, calls),
+        live=None if engines.live is None else _SpeechToText("live.transcribe", engines.live, calls),
+        llm=_LanguageModel(engines.llm, calls),
+        tts=_TextToSpeech(engines.tts, calls),
+        lanes=_Lanes(engines.lanes, tape),
+    )
+
+
+class _Calls:
+    """Numbers the calls of one session and notes them."""
+
+    def __init__(self, tape: Tape) -> None:
+        self._tape = tape
+        self._numbers = count(1)
+
+    def _begin(self, kind: str, arguments: Mapping[str, object]) -> int:
+        number = next(self._numbers)
+        tape = self._tape
+        tape.note(CALLS, identity, call=number, at=tape.now(), kind=kind, heard=tape.heard, arguments=arguments)
+        return number
+
+    def _end(self, number: int, asked: float, end: str, **result: object) -> None:
+        self._tape.note(CALLS, inline, call=number, asked=asked, at=self._tape.now(), end=end, **result)
+
+    async def answer(self, kind: str, arguments: Mapping[str, object], work: Awaitable[T]) -> T:
+        """Await `work`, and note how it went."""
+        asked = self._tape.now()
+        number = self._begin(kind, arguments)
+        try:
+            value = await work
+        except Exception as error:
+            self._end(number, asked, "raised", error=type(error).__name__, message=str(error))
+            raise
+        except BaseException:
+            self._end(number, asked, "left")
+            raise
+        self._end(number, asked, "returned", value=value)
+        return value
+
+    async def stream(
+        self, kind: str, arguments: Mapping[str, object], work: AsyncGenerator[T, None]
+    ) -> AsyncGenerator[T, None]:
+        """Pass on what `work` yields, and note it."""
+        asked = self._tape.now()
+        number = self._begin(kind, arguments)
+        try:
+            async with aclosing(work):
+                async for piece in work:
+                    self._tape.note(CALLS, SPEECH, call=number, asked=asked, at=self._tape.now(), piece=piece)
+                    yield piece
+                    asked = self._tape.now()
+        except Exception as error:
+            self._end(number, asked, "raised", error=type(error).__name__, message=str(error))
+            raise
+        except BaseException:
+            self._end(number, asked, "left")
+            raise
+        self._end(number, asked, "returned")
+
+
+class _VoiceStream:
+    def __init__(self, stream: VoiceStream, tape: Tape) -> None:
+        self._stream = stream
+        self._tape = tape
+
+    def score(self, window: Samples) -> float:
+        tape = self._tape
+        try:
+            probability = self._stream.score(window)
+        except Exception as error:
+            failure = {"error": type(error).__name__, "message": str(error)}
+            tape.note(CALLS, identity, at=tape.now(), heard=tape.heard, window=window, probability=None, **failure)
+            raise
+        tape.note(CALLS, identity, at=tape.now(), heard=tape.heard, window=window, probability=probability)
+        return probability
+
+    def reset(self) -> None:
+        self._stream.reset()
+
+
+class _VoiceDetector:
+    def __init__(self, detector: VoiceDetector, tape: Tape) -> None:
+        self._detector = detector
+        self._tape = tape
+
+    def stream(self) -> VoiceStream:
+        return _VoiceStream(self._detector.stream(), self._tape)
+
+
+class _TurnDetector:
+    def __init__(self, detector: TurnDetector, calls: _Calls) -> None:
+        self._detector = detector
+        self._calls = calls
+
+    async def score(self, audio: Samples) -> float:
+        return await self._calls.answer("turn.score", {"audio": audio}, self._detector.score(audio))
+
+
+class _SpeechToText:
+    def __init__(self, kind: str, engine: SpeechToText, calls: _Calls) -> None:
+        self._kind = kind
+        self._engine = engine
+        self._calls = calls
+
+    async def transcribe(self, audio: Samples, *, language: str | None = None, prompt: str = "") -> Transcript:
+        arguments = {"audio": audio, "language": language, "prompt": prompt}
+        work = self._engine.transcribe(audio, language=language, prompt=prompt)
+        return await self._calls.answer(self._kind, arguments, work)
+
+
+class _LanguageModel:
+    def __init__(self, model: LanguageModel, calls: _Calls) -> None:
+        self._model = model
+        self._calls = calls
+
+    def stream(
+        self, messages: Sequence[ChatMessage], *, max_tokens: int, temperature: float
+    ) -> AsyncGenerator[Generated, None]:
+        arguments = {"messages": tuple(messages), "max_tokens": max_tokens, "temperature": temperature}
+        work = self._model.stream(messages, max_tokens=max_tokens, temperature=temperature)
+        return self._calls.stream("llm.stream", arguments, work)
+
+    async def prefill(self, messages: Sequence[ChatMessage]) -> float | None:
+        return await self._calls.answer("llm.prefill", {"messages": tuple(messages)}, self._model.prefill(messages))
+
+
+class _TextToSpeech:
+    def __init__(self, engine: TextToSpeech, calls: _Calls) -> None:
+        self._engine = engine
+        self._calls = calls
+
+    def speak(self, text: str, *, voice: str | None = None, speed: float = 1.0) -> AsyncGenerator[Samples, None]:
+        arguments = {"text": text, "voice": voice, "speed": speed}
+        return self._calls.stream("tts.speak", arguments, self._engine.speak(text, voice=voice, speed=speed))
+
+
+class _Lanes(Lanes):
+    """The lanes that all sessions share, as one of them sees them."""
+
+    def __init__(self, lanes: Lanes, tape: Tape) -> None:
+        super().__init__(1)  # its own counts stay at zero: the shared ones count
+        self._shared = lanes
+        self._tape = tape
+
+    def free(self, lane: Lane) -> bool:
+        free = self._shared.free(lane)
+        self._tape.note(CALLS, inline, at=self._tape.now(), lane=lane.name, free=free)
+        return free
+
+    @asynccontextmanager
+    async def enter(self, lane: Lane) -> AsyncIterator[None]:
+        asked = self._tape.now()
+        async with self._shared.enter(lane):
+            self._tape.note(CALLS, inline, at=self._tape.now(), lane=lane.name, asked=asked)
+            yield
