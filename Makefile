@@ -2,7 +2,7 @@
 # make run     setup, then the server; ARGS="--profile tiny" passes options on
 # make test    what must hold before a change goes in: format, lint, types, tests
 # make lint    the first three of these
-# make bench   measure speed and words on this machine; ARGS passes options on
+# make bench   measure speed, manners and words on this machine; ARGS passes options on
 # make clean   remove what these made; the models stay in the user's cache
 
 PYTHON ?= python3

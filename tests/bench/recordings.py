@@ -20,6 +20,8 @@ class Recording:
     lang: str
     text: str
     text_is_sure: bool
+    speech_start_s: float
+    """0 where there is no speech."""
     speech_end_s: float | None
     """None where there is no speech, or where its end isn't known to within 30 ms."""
 
@@ -42,6 +44,7 @@ def recordings(*kinds: str) -> list[Recording]:
             row.get("lang") or "",
             row.get("text") or "",
             row.get("text_conf") in {"high", "medium"},
+            row.get("speech_start_s") or 0.0,
             row["speech_end_s"] if row.get("end_conf") == "high" else None,
         )
         for row in rows

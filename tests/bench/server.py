@@ -1,12 +1,13 @@
 """The server that is measured: `parley serve` in a process of its own, with what it costs."""
 
-import os
 import subprocess
 import sys
 import time
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+from tests.bench.cpu import Meter
 
 
 class Served:
@@ -31,6 +32,8 @@ class Served:
         self.ready_s = time.perf_counter() - begin
         """From the start of the process to the printed address."""
         self.url = address.replace("http", "ws", 1) + "/v1/realtime"
+        self.pid = self._process.pid
+        self.meter = Meter(self.pid)
 
     def __enter__(self) -> Self:
         return self
@@ -40,16 +43,3 @@ class Served:
     ) -> None:
         self._process.terminate()
         self._process.wait(timeout=20)
-
-    @property
-    def cpu_s(self) -> float:
-        """Core-seconds spent so far."""
-        fields = (Path("/proc") / str(self._process.pid) / "stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-    @property
-    def resident_gb(self) -> tuple[float, float]:
-        """Resident memory now, and its greatest so far, in GB (10^9 bytes)."""
-        status = (Path("/proc") / str(self._process.pid) / "status").read_text()
-        lines = dict(line.split(":", 1) for line in status.splitlines())
-        return tuple(int(lines[name].split()[0]) * 1024 / 1e9 for name in ("VmRSS", "VmHWM"))  # type: ignore[return-value]
