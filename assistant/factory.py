@@ -13,6 +13,7 @@ from assistant.config import Config
 from assistant.cpu import cores
 from assistant.models import Store
 from pipeline.engines import Engines, LanguageModel, SpeechToText, TextToSpeech, TurnDetector, VoiceDetector
+from pipeline.history import prompt
 from pipeline.lanes import Lanes
 
 # ruff: noqa: PLC0415 - see above
@@ -139,11 +140,13 @@ def _llm(config: Config, folders: dict[str, Path]) -> _Llm:
         case "llama.cpp":
             from assistant.llm.embedded import EmbeddedLlm
 
+            first = config.settings()
             return EmbeddedLlm(
                 folders[settings.model],
                 threads=settings.threads or max(1, cores() - 1),
                 context_tokens=settings.context_tokens,
                 parallel=settings.parallel,
+                beginning=prompt([], first.instructions, max_chars=first.max_history_chars),
             )
         case _ as never:
             assert_never(never)

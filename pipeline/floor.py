@@ -337,6 +337,7 @@ class Floor:
         """End the reply under way; nothing of it is sent after this."""
         turn, self._replying = self._replying, None
         assert turn is not None
+        self._held = False
         self._last_reply_end = _now()
         await turn.stop()
         reply = turn.reply

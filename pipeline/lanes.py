@@ -2,7 +2,8 @@
 
 Work is admitted, not scheduled: nothing that runs is stopped. A job enters while fewer jobs of its own and the higher
 lanes are at work than there are cores; so what a user waits for never queues behind what nobody waits for, and the
-lower lanes thin out first. Within a lane, who came first goes first.
+lower lanes thin out first. A check enters only when nothing above it is at work, since nobody hears the difference.
+Within a lane, who came first goes first.
 """
 
 import asyncio
@@ -42,12 +43,16 @@ class Lanes:
         return not any(self._waiting[other] for other in Lane if other <= lane) and self._has_room(lane)
 
     @asynccontextmanager
-    async def enter(self, lane: Lane) -> AsyncIterator[None]:
-        """Wait for admission, and be counted for as long as the block runs."""
+    async def enter(self, lane: Lane, patience_s: float | None = None) -> AsyncIterator[None]:
+        """Wait for admission, at most `patience_s`, and be counted for as long as the block runs."""
         if self.free(lane):
             self._running[lane] += 1
         else:
-            await self._wait(lane)
+            try:
+                async with asyncio.timeout(patience_s):
+                    await self._wait(lane)
+            except TimeoutError:
+                self._running[lane] += 1
         try:
             yield
         finally:
@@ -58,7 +63,7 @@ class Lanes:
             return True  # the model works on all its conversations in one batch: one more takes no core
         # That batch is one job, however many conversations are in it.
         jobs = sum(min(self._running[other], 1 if other is Lane.THOUGHT else 99) for other in Lane if other <= lane)
-        return jobs < self._cores
+        return jobs < (1 if lane is Lane.CHECK else self._cores)
 
     async def _wait(self, lane: Lane) -> None:
         admitted = asyncio.get_running_loop().create_future()

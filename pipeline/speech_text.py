@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from typing import Final
 
 _FENCE: Final = re.compile(r"```[^\n]*\n?")
@@ -65,15 +66,14 @@ _WORD: Final = re.compile(r"\w+")
 class ClauseSplitter:
     """Cuts a stream of text into pieces that can be spoken one by one.
 
-    The first piece may be a clause or the beginning of one, since it is what the user waits for; the later ones are
-    sentences, which sound better. A sentence that runs on is cut at a clause, before a small word where a speaker
-    might breathe, or in the end at a space.
+    The first piece may be a clause or the beginning of one, since it is what the user waits for; the second must be
+    made while that sounds; the later ones are sentences, which sound better. A sentence that runs on is cut at a
+    clause, before a small word where a speaker might breathe, or in the end at a space.
     """
 
-    def __init__(self, *, first_words: int = 1, first_chars: int = 28, max_chars: int = 160) -> None:
-        self._first_words = first_words
-        self._limit = first_chars
-        self._max_chars = max_chars
+    def __init__(self, limits: Sequence[int] = (22, 48, 90, 160)) -> None:
+        """Cut at these greatest lengths in letters: of the first piece, the second one …; the last is for the rest."""
+        self._limits = list(limits)
         self._first = True
         self._text = ""
 
@@ -95,7 +95,7 @@ class ClauseSplitter:
         if not _WORD.search(clause):
             return []
         self._first = False
-        self._limit = self._max_chars
+        self._limits = self._limits[1:] or self._limits
         return [clause]
 
     def _end(self) -> int | None:
@@ -108,16 +108,17 @@ class ClauseSplitter:
         if self._first:
             clause_ends += [stop.end() for stop in _EARLY_END.finditer(self._text)]
             for end in clause_ends:
-                if len(_WORD.findall(self._text[:end])) >= self._first_words:
+                if _WORD.search(self._text[:end]):
                     return end
-        if len(self._text) <= self._limit:
+        limit = self._limits[0]
+        if len(self._text) <= limit:
             return None
-        if clause_ends and clause_ends[-1] > self._limit // 2:
+        if clause_ends and clause_ends[-1] > limit // 2:
             return clause_ends[-1]
-        breaths = [breath.end() for breath in _BREATH.finditer(self._text, self._limit // 2, self._limit)]
+        breaths = [breath.end() for breath in _BREATH.finditer(self._text, limit // 2, limit)]
         if breaths:
             return breaths[-1]
-        space = self._text.rfind(" ", self._limit // 2, self._limit)
+        space = self._text.rfind(" ", limit // 2, limit)
         return space if space > 0 else None
 
     def _is_abbreviation(self, dot: int) -> bool:

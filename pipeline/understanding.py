@@ -38,6 +38,8 @@ _FULL: Final = 0.9
 """Probabilities of voice: one that falls below the first, after it was above the second, may be dying away."""
 _SAME_END_S: Final = 0.1
 """Words of sound that ends so shortly before a pause are the pause's: only its silence is missing."""
+_CHECK_WITHIN_S: Final = 1.0
+"""A check waits for more urgent work, but not for ever: the client wants the transcript."""
 _STRAYS: Final = 2
 """Doubtful transcripts in a row, with other words than those that an answer is prepared for, that make it void."""
 
@@ -214,9 +216,9 @@ class Understanding:
         if not same_words(wanted.text, read.text):
             self._start_reading(wanted.text)
             return
-        await self._tell()
         if self._pause is not None or (state is State.HEARING and self._looks_finished(wanted)):
             await self._prepare(wanted)
+        await self._tell()
 
     def _looks_finished(self, words: Transcript) -> bool:
         return finished(words.text, self._read.get(meaning(words.text))) >= LIKELY and self._context.engines.lanes.free(
@@ -237,9 +239,9 @@ class Understanding:
         if self.utterance.committed is None and not self._has_read(words):
             self._start_reading(words.text)
             return
-        await self._tell()
         if self._pause is not None or self.utterance.asked or self._looks_finished(words):
             await self._prepare(words)
+        await self._tell()
 
     async def _prepare(self, words: Transcript) -> None:
         taking, utterance = self.settings.turn_taking, self.utterance
@@ -324,7 +326,7 @@ class Understanding:
     ) -> None:
         settings, engines = self.settings, self._context.engines
         sure = isinstance(heard, Transcript) and heard.logprob >= settings.trust_logprob
-        async with engines.lanes.enter(Lane.CHECK if sure else Lane.WORDS):
+        async with engines.lanes.enter(Lane.CHECK if sure else Lane.WORDS, _CHECK_WITHIN_S):
             checked = await transcribe(engines.stt, audio, settings.language, settings.transcription_prompt)
         await self._context.post(Heard(item_id, hearing, checked, len(audio) / INPUT_RATE, checked=True))
 

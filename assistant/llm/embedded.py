@@ -1,7 +1,10 @@
 """A language model inside this process: llama.cpp by way of xllamacpp."""
 
 import asyncio
+import http.client
 import json
+import math
+import socket
 import tempfile
 import threading
 from collections.abc import AsyncGenerator, Callable, Sequence
@@ -11,12 +14,21 @@ from pathlib import Path
 from typing import Any, Literal
 
 from assistant.cpu import cores
-from assistant.llm.slots import Slots
+from assistant.llm.prompts import Template
+from assistant.llm.slots import Slots, rendered
 from pipeline.engines import ChatMessage, Finish, Generated, TextDelta
 from pipeline.errors import ParleyError
 
 _SLOTS = 8
 """Conversations whose work is remembered; they share one cache of `context_tokens * parallel` tokens."""
+
+_EXPECTED = 60
+"""Tokens whose probability is looked at, the likeliest ones, to tell whether a message ends."""
+
+_STOPS = ".?!。？！…\n"
+"""What begins a token that closes a sentence: a model expects it where a message could end."""
+
+_SOCKET = "llama.sock"
 
 _BATCH_TOKENS = 64
 """Prompt tokens between two looks at the stop flag (and between two tokens of the other conversations)."""
@@ -31,13 +43,28 @@ class EmbeddedLlm:
 
     `model` is a .gguf file or a folder with one. `threads` generate; prompts are read with every core, because that
     is what the first word waits for and the threads sleep rather than spin when a core is taken. A conversation holds
-    `context_tokens`. Loading blocks for about a second. Raises LlmError when the model can't be loaded.
+    `context_tokens`. What most conversations have in common, `beginning`, is read once, for all of them. Loading
+    blocks for about two seconds. Raises LlmError when the model can't be loaded.
     """
 
-    def __init__(self, model: Path, *, threads: int, context_tokens: int, parallel: int) -> None:
+    def __init__(
+        self,
+        model: Path,
+        *,
+        threads: int,
+        context_tokens: int,
+        parallel: int,
+        beginning: Sequence[ChatMessage] = (),
+    ) -> None:
         file = _gguf(model)
-        self._server = _load(file, threads, context_tokens, parallel)
-        self._slots = Slots(max(parallel, _SLOTS))
+        # xllamacpp always listens: let it be on a socket in a private folder that is gone when all is prepared.
+        with tempfile.TemporaryDirectory(prefix="parley-") as folder:
+            self._server = _load(file, threads, context_tokens, parallel, Path(folder))
+            control = _Control(Path(folder) / _SOCKET)
+            self._template = Template(control.render)
+            if beginning:
+                self._begin(control, beginning)
+        self._slots = Slots(max(parallel, _SLOTS), rendered(beginning))
         self._threads = ThreadPoolExecutor(parallel, thread_name_prefix="llm")
         self._closing = threading.Event()
 
@@ -45,9 +72,22 @@ class EmbeddedLlm:
         """Touch every weight once, so that the first answer doesn't wait for the disk."""
         await self._read([ChatMessage("user", "Hello")])
 
-    async def prefill(self, messages: Sequence[ChatMessage]) -> None:
-        """Read this prefix of a prompt now, so that a `stream` that begins with it starts sooner."""
-        await self._read(messages)
+    async def prefill(self, messages: Sequence[ChatMessage]) -> float | None:
+        """Read this prefix of a prompt now, so that a `stream` that begins with it starts sooner.
+
+        Return the probability (0..1) that a user's message ends where `messages` end: that the model expects its end,
+        or a sentence's. None for other messages.
+        """
+        prompt = self._template.open_ended(messages) if messages and messages[-1].role == "user" else None
+        if prompt is None:
+            await self._read(messages)
+            return None
+        stop = threading.Event()
+        work = self._threads.submit(self._expect, prompt, messages, stop)
+        try:
+            return await asyncio.wrap_future(work)
+        finally:
+            stop.set()
 
     def stream(
         self, messages: Sequence[ChatMessage], *, max_tokens: int, temperature: float
@@ -64,6 +104,27 @@ class EmbeddedLlm:
         self._closing.set()
         self._threads.shutdown(wait=True, cancel_futures=True)
         self._server = None
+
+    def _begin(self, control: "_Control", beginning: Sequence[ChatMessage]) -> None:
+        """Read the beginning once, and put a copy into every slot."""
+        body = {"messages": _plain(beginning), "max_tokens": 1, "id_slot": 0}
+        self._server.handle_chat_completions(json.dumps(body), lambda _chunk: False)
+        control.slot(0, "save")
+        for number in range(1, _SLOTS):
+            control.slot(number, "restore")
+
+    def _expect(self, prompt: str, messages: Sequence[ChatMessage], stop: threading.Event) -> float | None:
+        chunks: list[str] = []
+        with self._slots.lend(messages, stop, prefill=True) as slot:
+            if stop.is_set() or self._closing.is_set():
+                return None
+            body = {"prompt": prompt, "max_tokens": 1, "temperature": 0, "n_probs": _EXPECTED, "ignore_eos": True}
+            self._server.handle_completions(json.dumps(body | {"id_slot": slot.number}), _collector(chunks, stop))
+        choice = json.loads(chunks[-1]).get("choices", [{}])[0] if chunks else {}
+        tokens = (choice.get("logprobs") or {}).get("content") or []
+        if not tokens:
+            return None
+        return min(1.0, sum(math.exp(token["logprob"]) for token in tokens[0]["top_logprobs"] if _ends(token["token"])))
 
     async def _read(self, messages: Sequence[ChatMessage]) -> None:
         async with aclosing(self._generate(messages, 1, 0.0, prefill=True)) as pieces:
@@ -86,7 +147,7 @@ class EmbeddedLlm:
                 deliver(error)
 
         body = {
-            "messages": [{"role": message.role, "content": message.content} for message in messages],
+            "messages": _plain(messages),
             "max_tokens": max_tokens,
             "temperature": temperature,
             "repeat_penalty": 1.1,  # or small models go round in circles, aloud
@@ -196,7 +257,54 @@ def _gguf(model: Path) -> Path:
     return model
 
 
-def _load(file: Path, threads: int, context_tokens: int, parallel: int) -> Any:
+def _plain(messages: Sequence[ChatMessage]) -> list[dict[str, str]]:
+    return [{"role": message.role, "content": message.content} for message in messages]
+
+
+def _collector(chunks: list[str], stop: threading.Event) -> Callable[[str], bool]:
+    def take(chunk: str) -> bool:
+        chunks.append(chunk)
+        return stop.is_set()
+
+    return take
+
+
+def _ends(token: str) -> bool:
+    """Tell whether a token ends a message or a sentence; those that end a message have no text, or a name in <>."""
+    text = token.lstrip(" ")
+    return not token or text.startswith("<|") or text[:1] in _STOPS
+
+
+class _Control:
+    """What only llama.cpp's own HTTP interface can do."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def render(self, messages: Sequence[ChatMessage]) -> str:
+        """Return the prompt that the model's chat template makes of a conversation."""
+        return str(self._post("/apply-template", {"messages": _plain(messages)})["prompt"])
+
+    def slot(self, number: int, action: Literal["save", "restore"]) -> None:
+        """Write what a slot has read to a file, or let a slot have read what the file holds."""
+        self._post(f"/slots/{number}?action={action}", {"filename": "beginning"})
+
+    def _post(self, path: str, body: dict[str, Any]) -> Any:
+        connection = http.client.HTTPConnection("localhost")
+        connection.sock = socket.socket(socket.AF_UNIX)
+        try:
+            connection.sock.connect(str(self._path))
+            connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
+            response = connection.getresponse()
+            answer = json.loads(response.read())
+        finally:
+            connection.close()
+        if response.status != http.client.OK:
+            raise LlmError(f"llama.cpp refused {path}: {answer}")
+        return answer
+
+
+def _load(file: Path, threads: int, context_tokens: int, parallel: int, folder: Path) -> Any:
     import xllamacpp  # noqa: PLC0415 - after assistant.cpu.share_machine, which it reads once
 
     params = xllamacpp.CommonParams()
@@ -216,10 +324,10 @@ def _load(file: Path, threads: int, context_tokens: int, parallel: int) -> Any:
     params.warmup = False
     params.force_pure_content_parser = True
     params.reasoning_format = xllamacpp.common_reasoning_format.COMMON_REASONING_FORMAT_NONE
-    # xllamacpp always listens: let it be on a socket in a private folder that is gone a moment later.
-    with tempfile.TemporaryDirectory(prefix="parley-") as folder:
-        params.hostnames = [f"{folder}/llama.sock"]
-        try:
-            return xllamacpp.Server(params)
-        except RuntimeError as error:
-            raise LlmError(f"llama.cpp cannot load {file}: it is incomplete, damaged or of an unknown kind.") from error
+    params.hostnames = [str(folder / _SOCKET)]
+    params.slot_save_path = f"{folder}/"
+    params.endpoint_slots = True
+    try:
+        return xllamacpp.Server(params)
+    except RuntimeError as error:
+        raise LlmError(f"llama.cpp cannot load {file}: it is incomplete, damaged or of an unknown kind.") from error

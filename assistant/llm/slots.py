@@ -22,7 +22,7 @@ class Slot:
 
     def answered(self, answer: str) -> None:
         """Note a whole answer. One that was stopped is of no use to anyone."""
-        self.text += _rendered("assistant", answer)
+        self.text += rendered([ChatMessage("assistant", answer)])
 
 
 class Slots:
@@ -33,8 +33,9 @@ class Slots:
     Safe to use from several threads.
     """
 
-    def __init__(self, count: int) -> None:
-        self._slots = [Slot(number) for number in range(count)]
+    def __init__(self, count: int, text: str = "") -> None:
+        """Make `count` slots that have read `text` (see `rendered`) already."""
+        self._slots = [Slot(number, text) for number in range(count)]
         self._clock = 0
         self._changed = threading.Condition()
 
@@ -45,7 +46,7 @@ class Slots:
         `stop` tells the borrower to stop. `prefill`: rather an empty slot than one that holds just the same. At most
         as many may be lent at once as there are slots.
         """
-        text = "".join(_rendered(message.role, message.content) for message in messages)
+        text = rendered(messages)
         with self._changed:
             slot = self._choose(text, prefill)
             while slot.stop is not None:
@@ -72,8 +73,9 @@ class Slots:
         return min(free, key=lambda slot: slot.used)
 
 
-def _rendered(role: str, content: str) -> str:
-    return f"\n{role}\n{content}"
+def rendered(messages: Sequence[ChatMessage]) -> str:
+    """Return the text that stands for `messages`."""
+    return "".join(f"\n{message.role}\n{message.content}" for message in messages)
 
 
 def _saved(held: str, wanted: str) -> int:

@@ -190,8 +190,8 @@ class _Lanes(Lanes):
         return free
 
     @asynccontextmanager
-    async def enter(self, lane: Lane) -> AsyncIterator[None]:
+    async def enter(self, lane: Lane, patience_s: float | None = None) -> AsyncIterator[None]:
         asked = self._tape.now()
-        async with self._shared.enter(lane):
+        async with self._shared.enter(lane, patience_s):
             self._tape.note(CALLS, inline, at=self._tape.now(), lane=lane.name, asked=asked)
             yield

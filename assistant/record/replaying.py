@@ -148,11 +148,11 @@ class _Lanes(Lanes):
         return self._alone.free(lane) if look is None else look.free
 
     @asynccontextmanager
-    async def enter(self, lane: Lane) -> AsyncIterator[None]:
+    async def enter(self, lane: Lane, patience_s: float | None = None) -> AsyncIterator[None]:
         wait = self._waits.take(now(), lambda wait: wait.lane == lane.name)
         if wait is not None:
             await until(wait.at)
-        async with self._alone.enter(lane):
+        async with self._alone.enter(lane, patience_s if wait is None else 0.0):
             yield
 
 

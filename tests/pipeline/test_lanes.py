@@ -46,8 +46,24 @@ def test_the_urgent_does_not_wait_for_what_nobody_waits_for() -> None:
 
 
 def test_conversations_that_think_share_one_core() -> None:
-    jobs = [(0.0, Lane.THOUGHT, 5.0), (0.1, Lane.THOUGHT, 5.0), (0.2, Lane.THOUGHT, 5.0), (0.3, Lane.CHECK, 1.0)]
-    assert order(2, jobs)[-1] == (0.3, Lane.CHECK)
+    jobs = [(0.0, Lane.THOUGHT, 5.0), (0.1, Lane.THOUGHT, 5.0), (0.2, Lane.THOUGHT, 5.0), (0.3, Lane.PARTIAL, 1.0)]
+    assert order(2, jobs)[-1] == (0.3, Lane.PARTIAL)
+
+
+def test_a_check_waits_until_nothing_more_urgent_is_at_work() -> None:
+    assert order(2, [(0.0, Lane.THOUGHT, 2.0), (0.1, Lane.CHECK, 1.0)]) == [(0.0, Lane.THOUGHT), (2.0, Lane.CHECK)]
+
+
+def test_patience_has_an_end() -> None:
+    async def script() -> None:
+        lanes = Lanes(1)
+        async with lanes.enter(Lane.WORDS):
+            async with lanes.enter(Lane.CHECK, 1.5):
+                assert asyncio.get_running_loop().time() == 1.5
+            assert not lanes.free(Lane.CHECK)
+        assert lanes.free(Lane.VISION)
+
+    run(script())
 
 
 def test_what_only_helps_is_left_out_under_load() -> None:

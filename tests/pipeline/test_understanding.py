@@ -6,7 +6,7 @@ from pipeline import events
 from pipeline.engines import ChatMessage
 from pipeline.lanes import Lane
 from tests.pipeline.doubles import Conversation, ScriptedLlm, ScriptedStt, ScriptedTurnDetector, taking
-from tests.pipeline.scripts import SPOKEN_TURN, ended, one_question
+from tests.pipeline.scripts import SPOKEN_TURN, ended, one_question, say_and_wait
 
 GROWING = {0.0: "", 0.4: "what", 0.7: "what time", 1.0: "what time is it"}
 
@@ -99,7 +99,7 @@ def test_unsure_words_that_are_confirmed_are_answered_at_once() -> None:
 
 def test_a_check_that_comes_in_time_is_answered_instead() -> None:
     talk = Conversation(live=quick(), stt=ScriptedStt(["what tide is it"], takes_s=0.2), llm=reader(first_s=2.0))
-    talk.hold(one_question)
+    talk.hold(lambda talk: say_and_wait(talk, 6.0))
     assert prompts(talk)[-1] == "what tide is it"
     assert len(talk.of(events.ResponseStarted)) == len(talk.of(events.ResponseEnded)) == 1
     assert ended(talk).text == "It is noon."
