@@ -14,7 +14,7 @@ from typing import Final
 
 from pipeline.settings import TurnTaking
 
-LIKELY: Final = 0.15
+LIKELY: Final = 0.2
 """Words at least so finished are worth an answer while the user is still speaking."""
 
 _SOUND_WEIGHT: Final = 0.5

@@ -64,7 +64,8 @@ class Floor:
         self._step = step  # tells the turn-taker what became of a reply
         self._numbers = 0
         self._ahead: _Turn | None = None  # prepared: nobody knows of it yet
-        self._discarded = 0  # turns that were prepared in vain for this utterance
+        self.discarded = 0
+        """Turns that were prepared in vain since the last commit."""
         self._waiting: Utterance | None = None  # committed; waits for its words, or for the reply before it
         self._replying: _Turn | None = None  # has the floor
         self._held = False  # the user may be taking the floor: nothing more is sent
@@ -93,6 +94,11 @@ class Floor:
         await self.discard()
         self._ahead = self._answer(utterance, words)
 
+    @property
+    def prepares(self) -> bool:
+        """Whether an answer is under way that nobody knows of."""
+        return self._ahead is not None
+
     def prepared(self, utterance: Utterance, words: Transcript) -> bool:
         """Tell whether an answer to these words is under way."""
         return self._ahead is not None and self._ahead.answers(utterance.id, words)
@@ -101,7 +107,7 @@ class Floor:
         """Drop what was prepared: the words are others, or the conversation has changed."""
         turn, self._ahead = self._ahead, None
         if turn is not None:
-            self._discarded += 1
+            self.discarded += 1
             await turn.stop()
 
     async def commit(self, utterance: Utterance, *, interrupt: bool) -> None:
@@ -296,7 +302,7 @@ class Floor:
         self._ahead = None
         turn.moments.voice_end = utterance.voice_end
         turn.moments.commit = utterance.committed
-        turn.moments.discarded, self._discarded = self._discarded, 0
+        turn.moments.discarded, self.discarded = self.discarded, 0
         return turn
 
     async def _leave_unanswered(self) -> None:

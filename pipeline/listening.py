@@ -18,7 +18,7 @@ MAX_HELD_S: Final = 300.0
 """Sound that a client in manual mode may gather before it commits."""
 
 _KEEP_S: Final = 1.0  # of sound before the utterance: more than any pre-roll and the voice that starts an utterance
-_LIVE_EVERY_S: Final = 0.128  # of new sound between two partial transcripts
+_LIVE_EVERY_S: Final = 0.16  # of new sound between two partial transcripts
 _LIVE_SHARE: Final = 16  # a long utterance takes longer to write down: a partial transcript for each such part of it
 _VOICE: Final = 0.35  # probability of a window that may belong to a voice
 
@@ -109,6 +109,8 @@ class Captions:
     def __init__(self, context: Context, engine: SpeechToText) -> None:
         self._context = context
         self._engine = engine
+        self.certain = ""
+        """The words of the utterance that will not change any more."""
         self._item_id: str | None = None
         self._stable = StablePrefix()
         self._next_s = 0.0  # length of the utterance that is worth another transcript
@@ -116,6 +118,7 @@ class Captions:
 
     def begin(self, item_id: str) -> None:
         """Write what is said from now on under `item_id`."""
+        self.certain = ""
         self._item_id = item_id
         self._stable = StablePrefix()
         self._next_s = _LIVE_EVERY_S
@@ -146,7 +149,9 @@ class Captions:
     def take(self, partial: Partial) -> str:
         """Take in a transcript and return the words that became certain."""
         self._pending = None
-        return self._stable.feed(partial.transcript.text) if partial.item_id == self._item_id else ""
+        fresh = self._stable.feed(partial.transcript.text) if partial.item_id == self._item_id else ""
+        self.certain += fresh
+        return fresh
 
     async def _write(self, item_id: str, audio: Samples, end_s: float, lane: Lane) -> None:
         words = Transcript("")

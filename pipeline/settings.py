@@ -11,7 +11,7 @@ class TurnTaking:
     mode: Literal["semantic", "silence", "manual"] = "semantic"
     """semantic: sound and silence decide together; silence: only its length; manual: the client says when."""
     vad_threshold: float = 0.5
-    """A window at or above this probability is voice; below it by 0.15, silence; between, what the last one was."""
+    """A window at or above this probability is voice; below it by 0.1, silence; between, what the last one was."""
     start_s: float = 0.096
     """Voice that makes an utterance."""
     prefix_s: float = 0.3
@@ -65,7 +65,7 @@ class Settings:
     language: str | None = None
     """Of the user's speech, ISO 639-1; None lets the recogniser decide."""
     transcription_prompt: str = ""
-    trust_logprob: float = -0.75
+    trust_logprob: float = -1.25
     """Transcript.logprob from which on the fast recogniser's words are answered before they have been checked."""
     show_transcript: bool = True
     """Send the client what the user said."""

@@ -36,8 +36,10 @@ from pipeline.engines import VAD_WINDOW
 from pipeline.settings import TurnTaking
 
 WINDOW_S: Final = VAD_WINDOW / INPUT_RATE
-_HYSTERESIS: Final = 0.15
+_HYSTERESIS: Final = 0.1
 _ROUNDING: Final = 1e-6  # sums of 0.032 must not miss a limit by a rounding error
+_SOUNDS_FINISHED: Final = 0.85
+"""Score of the turn detector that leaves nothing to ask again."""
 _LOOK_EVERY_S: Final = 0.128
 """New voice during a reply that is worth another look at its words."""
 
@@ -312,7 +314,8 @@ class TurnTaker:
             self._silence_s = 0.0
             return [Discard()]
         actions = self._decide()
-        if not actions and self._looks_again and _reached(self._silence_s, self._settings.look_again_s):
+        doubtful = self._sounds is None or self._sounds < _SOUNDS_FINISHED
+        if not actions and self._looks_again and doubtful and _reached(self._silence_s, self._settings.look_again_s):
             # A voice that dies away sounds more finished a little later.
             self._looks_again = False
             return [Weigh(self._pause)]

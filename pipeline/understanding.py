@@ -27,7 +27,7 @@ from pipeline.listening import Captions, Listening
 from pipeline.settings import Settings
 from pipeline.transcribe import transcribe
 from pipeline.turn_taking import Reads, Said, State, WasSaid
-from pipeline.utterance import Utterance, meaning, same_words
+from pipeline.utterance import Utterance, meaning
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +40,12 @@ _SAME_END_S: Final = 0.1
 """Words of sound that ends so shortly before a pause are the pause's: only its silence is missing."""
 _CHECK_WITHIN_S: Final = 1.0
 """A check waits for more urgent work, but not for ever: the client wants the transcript."""
+_GUESSES: Final = 3
+"""Answers that are begun in vain while the user speaks, before the next one waits for a pause."""
+_READ_WORDS: Final = 3
+"""New words that are worth the model's attention though they may not be the last."""
+_LAST_WORDS: Final = 2
+"""Words that tell whether an utterance is over, when the reference recogniser heard others before them."""
 _STRAYS: Final = 2
 """Doubtful transcripts in a row, with other words than those that an answer is prepared for, that make it void."""
 
@@ -71,6 +77,7 @@ class Understanding:
         self._wanted: Transcript | None = None  # the utterance's words, as last guessed
         self._last: Partial | None = None  # the last transcript that was made while the user spoke
         self._strays = 0
+        self._certain = 0  # words that will stay and that the model has read
         self._fading = False
         self._adopts = False  # whether the look under way is the pause's
         self._pause: int | None = None  # the pause that is weighed
@@ -88,7 +95,7 @@ class Understanding:
         self.utterance = Utterance(self._context.new_id("item"), self.settings, 0.0, checkable=self._checkable)
         self._finding = None  # what is found of the last one is still welcome
         self._reading, self._read, self._wanted, self._pause = None, {}, None, None
-        self._last, self._strays, self._fading, self._adopts = None, 0, False, False
+        self._last, self._strays, self._certain, self._fading, self._adopts = None, 0, 0, False, False
         if self._captions is not None:
             self._captions.begin(self.utterance.id)
         return self.utterance
@@ -164,13 +171,18 @@ class Understanding:
 
     async def _guess(self, words: Transcript) -> None:
         """Take words that were written down while the user speaks for all of the utterance, if they are clear."""
-        if words.logprob >= self.settings.trust_logprob:
+        if self.utterance.trusts(words):
             self._strays = 0
             await self._want(words)
         elif words.text and not self._floor.prepared(self.utterance, words):
             self._strays += 1
             if self._strays >= _STRAYS:
                 await self._floor.discard()
+            certain = self._captions.certain.split() if self._captions is not None else []
+            if not self._floor.prepares and len(certain) >= self._certain + _READ_WORDS:
+                # They stay, whatever comes: the model need not read them then.
+                self._certain = len(certain)
+                self._start_reading(" ".join(certain))
 
     async def _adopt(self, partial: Partial) -> None:
         """Take the last words before a pause for the pause's."""
@@ -213,7 +225,7 @@ class Understanding:
         wanted = self._wanted
         if wanted is None:
             return
-        if not same_words(wanted.text, read.text):
+        if not self._has_read(wanted):
             self._start_reading(wanted.text)
             return
         if self._pause is not None or (state is State.HEARING and self._looks_finished(wanted)):
@@ -221,8 +233,10 @@ class Understanding:
         await self._tell()
 
     def _looks_finished(self, words: Transcript) -> bool:
-        return finished(words.text, self._read.get(meaning(words.text))) >= LIKELY and self._context.engines.lanes.free(
-            Lane.THOUGHT
+        return (
+            self._floor.discarded < _GUESSES
+            and finished(words.text, self._read.get(meaning(words.text))) >= LIKELY
+            and self._context.engines.lanes.free(Lane.THOUGHT)
         )
 
     # --- What becomes of words ---
@@ -258,7 +272,14 @@ class Understanding:
         await self._step(Reads(self._pause, finished(self._wanted.text, model)))
 
     def _has_read(self, words: Transcript) -> bool:
-        return meaning(words.text) in self._read
+        """Tell whether it is known how finished the words are: for that, the last ones are enough."""
+        wanted = meaning(words.text)
+        if wanted not in self._read and self.utterance.checked is not None:
+            for read, finds in self._read.items():
+                if read[-_LAST_WORDS:] == wanted[-_LAST_WORDS:]:
+                    self._read[wanted] = finds
+                    break
+        return wanted in self._read
 
     def _start_reading(self, text: str) -> None:
         if self._reading is None and self.utterance.committed is None:
@@ -325,7 +346,7 @@ class Understanding:
         self, item_id: str, hearing: int, audio: Samples, heard: Transcript | StageError | None
     ) -> None:
         settings, engines = self.settings, self._context.engines
-        sure = isinstance(heard, Transcript) and heard.logprob >= settings.trust_logprob
+        sure = isinstance(heard, Transcript) and self.utterance.trusts(heard)
         async with engines.lanes.enter(Lane.CHECK if sure else Lane.WORDS, _CHECK_WITHIN_S):
             checked = await transcribe(engines.stt, audio, settings.language, settings.transcription_prompt)
         await self._context.post(Heard(item_id, hearing, checked, len(audio) / INPUT_RATE, checked=True))

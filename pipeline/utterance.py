@@ -50,10 +50,14 @@ class Utterance:
         self.asked = False
         self.fast = self.checked = None
 
+    def trusts(self, words: Transcript) -> bool:
+        """Tell whether the fast recogniser is sure enough of these words for them to be answered."""
+        return bool(words.text) and words.logprob >= self.settings.trust_logprob
+
     @property
     def trusted(self) -> bool:
         """Whether the fast recogniser's words may be answered before they have been checked."""
-        return self.fast is not None and bool(self.fast.text) and self.fast.logprob >= self.settings.trust_logprob
+        return self.fast is not None and self.trusts(self.fast)
 
     @property
     def words(self) -> Transcript | StageError | None:

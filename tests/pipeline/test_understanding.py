@@ -84,14 +84,14 @@ def test_a_pause_inside_the_utterance_keeps_the_answer_only_while_the_words_stay
 
 
 def test_unsure_words_wait_for_the_check() -> None:
-    talk = Conversation(live=quick(logprob=-0.9), stt=ScriptedStt(["what tide is it"], takes_s=0.6), llm=reader())
+    talk = Conversation(live=quick(logprob=-1.5), stt=ScriptedStt(["what tide is it"], takes_s=0.6), llm=reader())
     talk.hold(one_question)
     assert prompts(talk)[-1] == "what tide is it"
     assert talk.at(events.TranscriptCompleted) <= talk.at(events.ResponseStarted)
 
 
 def test_unsure_words_that_are_confirmed_are_answered_at_once() -> None:
-    talk = Conversation(live=quick(logprob=-0.9), stt=ScriptedStt(["What time is it?"], takes_s=0.6), llm=reader())
+    talk = Conversation(live=quick(logprob=-1.5), stt=ScriptedStt(["What time is it?"], takes_s=0.6), llm=reader())
     talk.hold(one_question)
     assert prompts(talk) == ["what time is it"]
     assert talk.at(events.ResponseAudio) == pytest.approx(talk.at(events.ResponseStarted), abs=0.01)
@@ -137,7 +137,7 @@ def test_noise_that_both_find_no_words_in_is_no_turn() -> None:
 
 
 def test_made_up_words_that_the_check_denies_are_no_turn() -> None:
-    talk = Conversation(live=quick({0.0: "thank you"}, logprob=-0.8), stt=ScriptedStt([""]), llm=reader())
+    talk = Conversation(live=quick({0.0: "thank you"}, logprob=-1.5), stt=ScriptedStt([""]), llm=reader())
     talk.hold(one_question)
     assert talk.kinds == ["SpeechStarted", "TranscriptDelta", "SpeechStopped", "AudioCleared"]
     assert talk.llm.running == 0
@@ -172,7 +172,7 @@ def test_a_model_that_cannot_read_ahead_still_answers() -> None:
 
 
 def test_another_language_is_left_to_the_reference_recogniser() -> None:
-    talk = Conversation(live=quick(logprob=-0.9), stt=ScriptedStt(["wie spät ist es"], language="de"), llm=reader())
+    talk = Conversation(live=quick(logprob=-1.5), stt=ScriptedStt(["wie spät ist es"], language="de"), llm=reader())
 
     async def twice(talk: Conversation) -> None:
         await one_question(talk)
