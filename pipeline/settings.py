@@ -28,11 +28,11 @@ class TurnTaking:
     """Silence that ends an utterance however unfinished it seems; in silence mode, the only rule."""
     hold_s: float = 0.064
     """Voice during a reply that makes it pause, until it is known what is being said."""
-    look_s: float = 0.256
+    look_s: float = 0.352
     """Voice during a reply that is long enough to have words."""
     yield_s: float = 0.16
     """Silence after which a sound of the user's during a reply is over."""
-    barge_in_s: float = 0.576
+    barge_in_s: float = 0.704
     """Voice that interrupts a reply whatever it says; of a backchannel, twice as much."""
     reopen_s: float = 0.8
     """For so long after a commit, voice means that the user goes on with the utterance."""

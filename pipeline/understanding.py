@@ -321,7 +321,8 @@ class Understanding:
             return
         utterance.asked = True
         since_s = self._listening.now_s - _SAME_END_S
-        fast = self._fast
+        # A hint of another language is no proof: words that the fast recogniser is sure of are English.
+        fast = self._context.engines.live if self.settings.language in (None, "en") else None
         if fast is not None and self._captions is not None and (self._captions.pending or 0.0) >= since_s:
             self._adopts = True
         elif fast is not None and self._last is not None and self._last.end_s >= since_s and self._last.transcript.text:

@@ -160,7 +160,7 @@ def test_barge_in_stops_the_reply_and_history_keeps_what_was_heard() -> None:
     async def barge_in(talk: Conversation) -> None:
         await talk.say(1.0)
         await talk.hush(2.6)
-        await talk.say(0.6)
+        await talk.say(0.8)
         await talk.hush(3.0)
 
     talk.hold(barge_in)
@@ -352,7 +352,7 @@ def test_the_recognised_language_decides_on_captions_from_then_on() -> None:
         await one_question(talk)
         asked = len(live.heard_s)
         await one_question(talk)
-        assert asked == len(live.heard_s)
+        assert len(live.heard_s) == asked + 1, "only in the pause, in case they were English"
 
     talk.hold(twice)
 

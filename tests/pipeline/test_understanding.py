@@ -179,7 +179,7 @@ def test_another_language_is_left_to_the_reference_recogniser() -> None:
         heard = len(talk.live.heard_s) if talk.live else 0
         await one_question(talk)
         assert talk.live is not None
-        assert len(talk.live.heard_s) == heard
+        assert len(talk.live.heard_s) == heard + 1, "only in the pause, in case they were English"
 
     talk.hold(twice)
     assert prompts(talk)[-1] == "wie spät ist es"
