@@ -121,9 +121,8 @@ class Floor:
     async def correct(self, item_id: str, words: Transcript) -> None:
         """Answer other words, if the reply to what was taken for them can't have been heard yet."""
         turn = self._replying
-        if turn is None or turn.moments.audio is not None or turn.reply.text or turn.answers(item_id, words):
-            return
-        if turn.item_id != item_id:
+        heard = turn is None or turn.moments.audio is not None or turn.reply.text
+        if turn is None or heard or turn.item_id != item_id or turn.answers(item_id, words):
             return
         await turn.stop()
         turn.moments.discarded += 1
@@ -159,8 +158,7 @@ class Floor:
             self._waiting = None
             return
         turn = self._replying
-        if turn is None:
-            return
+        assert turn is not None, "an utterance that was committed is answered, or will be"
         await self._end_reply("cancelled", "turn_detected")
         if turn.item_id != item_id:
             return  # what was committed last had no words; the reply belonged to an earlier utterance
@@ -225,8 +223,7 @@ class Floor:
             case Sound(samples=samples):
                 await self._sound(turn, samples)
             case Done(finish=finish, error=error):
-                if turn is self._replying:
-                    await self._finish(finish, error)
+                await self._finish(finish, error)  # its gate was open: it is the turn that replies
             case _:
                 assert_never(output)
 

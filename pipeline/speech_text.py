@@ -129,5 +129,6 @@ class ClauseSplitter:
         word = line.rsplit(None, 1)[-1] if line.strip() else ""
         word = word.lstrip("(\"'“‘*_").lower()
         if word in _BEFORE_NUMBERS:
-            return self._text[dot + 1 :].lstrip()[:1].isdigit()
+            rest = self._text[dot + 1 :].lstrip()
+            return not rest or rest[0].isdigit()
         return word in _ABBREVIATIONS or (len(word) == 1 and word.isalpha() and word != "i") or line.strip().isdigit()

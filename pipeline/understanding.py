@@ -155,8 +155,7 @@ class Understanding:
                 assert_never(entry)
 
     async def _take_partial(self, partial: Partial, state: State) -> None:
-        if self._captions is None:
-            return
+        assert self._captions is not None
         fresh = self._captions.take(partial)
         if fresh and self.settings.show_transcript:
             await self._context.emit(events.TranscriptDelta(partial.item_id, fresh))
@@ -177,8 +176,10 @@ class Understanding:
         elif words.text and not self._floor.prepared(self.utterance, words):
             self._strays += 1
             if self._strays >= _STRAYS:
+                self._wanted = None
                 await self._floor.discard()
-            certain = self._captions.certain.split() if self._captions is not None else []
+            assert self._captions is not None
+            certain = self._captions.certain.split()
             if not self._floor.prepares and len(certain) >= self._certain + _READ_WORDS:
                 # They stay, whatever comes: the model need not read them then.
                 self._certain = len(certain)

@@ -1,8 +1,12 @@
 """The user's voice during a reply, in scripted conversations on virtual time."""
 
+import asyncio
+
+import numpy as np
 import pytest
 
 from pipeline import events
+from pipeline.engines import VAD_WINDOW
 from tests.pipeline.doubles import Conversation, ScriptedLlm, ScriptedStt, taking
 from tests.pipeline.scripts import ended
 
@@ -217,3 +221,43 @@ def test_history_after_a_held_and_resumed_reply_is_the_whole_of_it() -> None:
 
     talk.hold(script)
     assert ("assistant", ANSWER) in [(message.role, message.content) for message in talk.llm.prompts[-1]]
+
+
+@pytest.mark.parametrize("delay_s", [0.05, 0.15, 0.25])
+def test_the_reply_that_comes_back_through_the_microphone_does_not_end_it(delay_s: float) -> None:
+    talk = conversation("It is noon", live=False)
+
+    async def script(talk: Conversation) -> None:
+        await talk.ask_and_wait(talk)  # type: ignore[attr-defined]
+        began = next(s.at for s in talk.log if isinstance(s.event, events.ResponseAudio))
+        loop = asyncio.get_running_loop()
+        for _ in range(250):
+            # The client plays at 24 kHz what it was sent; the microphone hears it at 16 kHz.
+            sent = np.concatenate([event.samples for event in talk.of(events.ResponseAudio)])
+            at = (loop.time() - began - delay_s) * 24_000
+            moments = at + np.arange(VAD_WINDOW) * 1.5
+            echo = np.interp(moments, np.arange(len(sent)), sent, left=0.0, right=0.0).astype(np.float32)
+            await talk.session.put(events.Audio(echo))
+            await asyncio.sleep(VAD_WINDOW / 16_000)
+        await talk.hush(2.0)
+
+    talk.hold(script)
+    assert ended(talk).status == "completed"
+    assert len(talk.of(events.SpeechStarted)) == 1
+
+
+def test_going_on_with_an_utterance_while_an_earlier_one_is_still_answered() -> None:
+    talk = conversation("", interrupt_response=False)
+    talk.stt.texts = ["what time is it", ""]
+
+    async def script(talk: Conversation) -> None:
+        await talk.ask_and_wait(talk)  # type: ignore[attr-defined]
+        await talk.say(0.3)
+        await talk.hush(1.25)
+        await talk.ask(events.Update(taking()))
+        await talk.say(0.9)
+        await talk.hush(4.0)
+
+    talk.hold(script)
+    assert talk.of(events.ResponseEnded)[0].status == "cancelled"
+    assert not talk.of(events.ItemDeleted)

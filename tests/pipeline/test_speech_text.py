@@ -51,6 +51,8 @@ def split(text: str, *limits: int) -> list[str]:
         ("\n\nHello there.\n", ["Hello there."]),
         ("東京です。はい。", ["東京です。", "はい。"]),
         ("So do I. Really.", ["So do I.", "Really."]),
+        ("I say no. 5 is it.", ["I say no. 5 is it."]),
+        ("I say no. Never.", ["I say no.", "Never."]),
         ("😀 ... 🎉", []),
         (", well, yes.", [", well,", "yes."]),
         ("The Brooklyn Bridge was built in 1883.", ["The Brooklyn Bridge", "was built in 1883."]),

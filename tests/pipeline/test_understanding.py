@@ -3,8 +3,10 @@
 import pytest
 
 from pipeline import events
-from pipeline.engines import ChatMessage
+from pipeline.context import Heard, Read
+from pipeline.engines import ChatMessage, Transcript
 from pipeline.lanes import Lane
+from pipeline.turn import Says
 from tests.pipeline.doubles import Conversation, ScriptedLlm, ScriptedStt, ScriptedTurnDetector, taking
 from tests.pipeline.scripts import SPOKEN_TURN, ended, one_question, say_and_wait
 
@@ -224,3 +226,174 @@ def test_partials_thin_out_under_load() -> None:
     assert busy.live is not None
     assert len(busy.live.heard_s) < len(idle.live.heard_s)
     assert ended(busy).status == "completed"
+
+
+def test_clear_words_keep_their_answer_when_a_doubtful_transcript_comes_between() -> None:
+    """Of "light" half spoken the recogniser makes anything; twice in a row, it is something else."""
+    live = quick({0.0: "", 0.4: "turn on the light"})
+    talk = Conversation(live=live, llm=reader())
+
+    async def flicker(talk: Conversation) -> None:
+        await talk.say(0.7)
+        live.growing, live.logprob = {0.0: "turn on the lighthouse"}, -3.0
+        await talk.say(0.16)
+        live.growing, live.logprob = {0.0: "turn on the light"}, 0.0
+        await talk.say(0.4)
+        await talk.hush(3.0)
+
+    talk.hold(flicker)
+    assert talk.of(events.TurnTimed)[0].timings.discarded == 0
+
+
+def test_doubtful_words_that_stay_are_read_and_void_an_answer() -> None:
+    live = quick({0.0: "", 0.4: "turn on the light"})
+    talk = Conversation(live=live, stt=ScriptedStt(["turn on the lighthouse by the sea"]), llm=reader())
+
+    async def drift(talk: Conversation) -> None:
+        await talk.say(0.7)
+        live.growing, live.logprob = {0.0: "turn on the lighthouse by the sea"}, -3.0
+        await talk.say(1.2)
+        await talk.hush(3.0)
+
+    talk.hold(drift)
+    assert prompts(talk)[-1] == "turn on the lighthouse by the sea"
+    assert "turn on the lighthouse by the" in [messages[-1].content for messages in talk.llm.prefilled]
+    assert ended(talk).status == "completed"
+
+
+def test_after_some_guesses_in_vain_the_next_one_waits_for_a_pause() -> None:
+    growing = {0.0: "", **{0.4 + 0.4 * count: " ".join(["go"] * (count + 1)) for count in range(8)}}
+    talk = Conversation(live=quick(growing), llm=reader())
+
+    async def ramble(talk: Conversation) -> None:
+        await talk.say(3.6)
+        await talk.hush(3.0)
+
+    talk.hold(ramble)
+    assert talk.of(events.TurnTimed)[0].timings.discarded == 3
+
+
+def test_a_model_that_reads_slowly_goes_on_with_the_newest_words() -> None:
+    talk = Conversation(live=quick(), llm=reader(prefill_s=0.4))
+    talk.hold(one_question)
+    read = [messages[-1].content for messages in talk.llm.prefilled[1:]]
+    assert read[0] == "what"
+    assert read[-1] == "what time is it"
+    assert ended(talk).status == "completed"
+
+
+def test_checked_words_with_the_same_end_need_not_be_read() -> None:
+    live = quick({0.0: "", 0.6: "turn of the kitchen light"}, logprob=-3.0)
+    stt = ScriptedStt(["turn on the kitchen light"])
+    talk = Conversation(turn=ScriptedTurnDetector([0.1]), live=live, stt=stt, llm=reader(0.5))
+    talk.hold(one_question)
+    assert prompts(talk)[-1] == "turn on the kitchen light"
+    assert "turn on the kitchen light" not in [messages[-1].content for messages in talk.llm.prefilled]
+
+
+def test_a_slow_fast_recogniser_is_asked_again_in_the_pause() -> None:
+    talk = Conversation(live=ScriptedStt(["what time is it"], takes_s=0.35), llm=reader())
+    talk.hold(one_question)
+    assert ended(talk).status == "completed"
+    assert [event.text for event in talk.of(events.TranscriptCompleted)] == ["what time is it"]
+
+
+def test_reports_about_what_is_over_mean_nothing() -> None:
+    talk = Conversation(live=quick(), llm=reader())
+
+    async def late(talk: Conversation) -> None:
+        await one_question(talk)
+        item_id = talk.of(events.AudioCommitted)[0].item_id
+        for report in (
+            Heard("nobody", 0, Transcript("who"), 1.0, checked=True),
+            Heard(item_id, 0, Transcript("who"), 1.0, checked=False),
+            Read("nobody", "who", 1.0),
+            Says(999, "who"),
+        ):
+            await talk.session._inbox.put(report)
+        await talk.hush(2.0)
+
+    talk.hold(late)
+    assert [event.text for event in talk.of(events.TranscriptCompleted)] == ["what time is it"]
+    assert len(talk.of(events.ResponseEnded)) == 1
+
+
+def test_a_check_of_the_question_before_leaves_the_next_answer_alone() -> None:
+    talk = Conversation(
+        live=quick(),
+        stt=ScriptedStt(["what tide is it"], takes_s=3.5),
+        llm=reader(first_s=1.5),
+        settings=taking(reopen_s=0.0),
+    )
+
+    async def two_questions(talk: Conversation) -> None:
+        await talk.say(1.0)
+        await talk.hush(2.6)
+        await talk.say(1.0)
+        await talk.hush(9.0)
+
+    talk.hold(two_questions)
+    assert prompts(talk)[-1].endswith("what time is it")
+    assert talk.of(events.ResponseEnded)[-1].status == "completed"
+
+
+def test_a_question_whose_words_are_never_found_fails_alone() -> None:
+    talk = Conversation(settings=taking(reopen_s=0.0), stt=ScriptedStt(error=RuntimeError("no"), takes_s=2.0))
+
+    async def hurry(talk: Conversation) -> None:
+        await talk.say(1.0)
+        await talk.hush(1.3)
+        await talk.say(1.0)
+        await talk.hush(9.0)
+
+    talk.hold(hurry)
+    assert len(talk.of(events.TranscriptFailed)) == 2
+    assert ended(talk).status == "failed"
+
+
+def test_going_on_while_the_words_are_being_checked_makes_one_question() -> None:
+    growing = {0.0: "what time", 2.0: "what time is it"}
+    talk = Conversation(
+        live=quick(growing, logprob=-3.0), stt=ScriptedStt(growing=growing, takes_s=1.5), llm=reader(1.0)
+    )
+
+    async def go_on(talk: Conversation) -> None:
+        await talk.say(1.0)
+        await talk.hush(0.6)
+        await talk.say(0.8)
+        await talk.hush(6.0)
+
+    talk.hold(go_on)
+    assert [event.text for event in talk.of(events.TranscriptCompleted)] == ["what time is it"]
+    assert len(talk.of(events.ResponseEnded)) == 1
+
+
+def test_an_answer_that_is_under_way_again_is_not_begun_twice() -> None:
+    clear = {0.0: "", 0.4: "turn on the light"}
+    live = quick(clear)
+    talk = Conversation(live=live, stt=ScriptedStt(["turn on the light"]), llm=reader(prefill_s=0.6))
+
+    async def back_and_forth(talk: Conversation) -> None:
+        await talk.say(1.2)
+        live.growing, live.logprob = {0.0: "turn on the lighthouse by the sea"}, -3.0
+        await talk.say(0.6)
+        live.growing, live.logprob = clear, 0.0
+        await talk.say(0.4)
+        await talk.hush(4.0)
+
+    talk.hold(back_and_forth)
+    assert prompts(talk) == ["turn on the light", "turn on the light"]
+    assert talk.of(events.TurnTimed)[0].timings.discarded == 1
+
+
+def test_a_transcript_of_the_utterance_before_is_no_guess_at_this_one() -> None:
+    live = ScriptedStt(["what time is it"], takes_s=2.0)
+    talk = Conversation(live=live, llm=reader(), settings=taking(max_utterance_s=1.1))
+
+    async def on_and_on(talk: Conversation) -> None:
+        await talk.say(2.4)
+        await talk.hush(8.0)
+
+    talk.hold(on_and_on)
+    assert talk.of(events.TranscriptCompleted)[0].text == "what time is it"
+    assert talk.llm.running == 0

@@ -1,0 +1,45 @@
+"""Whether an utterance is over."""
+
+import pytest
+
+from pipeline.endings import eager, finished, needed_silence_s
+from pipeline.settings import TurnTaking
+
+
+@pytest.mark.parametrize(
+    ("words", "over"), [("turn on the light", True), ("turn on the", False), ("What's", False), ("...", False)]
+)
+def test_without_a_model_the_last_word_tells(words: str, over: bool) -> None:
+    assert (finished(words, None) > 0.1) is over
+
+
+def test_the_model_knows_better() -> None:
+    assert finished("turn on the", 0.9) == 0.9
+    assert finished("", 0.9) == 0.0
+
+
+@pytest.mark.parametrize(("eagerness", "factor"), [("low", 2.0), ("medium", 1.0), ("auto", 1.0), ("high", 0.5)])
+def test_eagerness(eagerness: str, factor: float) -> None:
+    settings = TurnTaking(min_silence_s=0.2, max_silence_s=1.0)
+    changed = eager(settings, eagerness)
+    assert (changed.min_silence_s, changed.max_silence_s) == (0.2 * factor, factor)
+
+
+def test_the_greatest_eagerness_still_waits_for_a_pause() -> None:
+    assert eager(TurnTaking(pause_s=0.064, min_silence_s=0.1), "high").min_silence_s == 0.064
+
+
+@pytest.mark.parametrize(
+    ("sounds", "reads", "least", "most"),
+    [
+        (0.98, 0.8, 0.16, 0.16),  # "Turn on the light."
+        (0.98, 0.2, 0.2, 0.4),  # "What time is it?"
+        (0.15, 0.5, 0.3, 0.6),  # finished words in a voice that goes on
+        (0.98, 0.003, 0.8, 1.08),  # "Would you please", cut off
+        (0.02, 0.003, 1.0, 1.1),  # the same, with a voice that goes on
+        (None, 0.8, 0.16, 0.3),
+        (0.98, None, 1.1, 1.1),
+    ],
+)
+def test_the_silence_that_is_needed(sounds: float | None, reads: float | None, least: float, most: float) -> None:
+    assert least <= needed_silence_s(sounds, reads, TurnTaking()) <= most
