@@ -4,7 +4,7 @@ import re
 from typing import Final
 
 from pipeline.engines import Transcript
-from pipeline.turn_taking import Said
+from pipeline.moves import Said
 
 _BACKCHANNELS: Final = frozenset(
     "mm mmm mhm mmhm mmhmm hm hmm hmmm huh uh uhhuh um ah aha ahh oh ooh yeah yea yes yep yup ya right okay ok sure "

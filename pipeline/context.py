@@ -8,8 +8,8 @@ from typing import TypeAlias
 from pipeline.engines import Engines, Transcript
 from pipeline.errors import StageError
 from pipeline.events import Event, Request
+from pipeline.moves import Sounds, WasSaid
 from pipeline.turn import TurnOutput
-from pipeline.turn_taking import Sounds, WasSaid
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, assert_never
 
 from audio.types import INPUT_RATE, Samples
-from pipeline import events, turn_taking
+from pipeline import events, moves
 from pipeline.context import Context
 from pipeline.conversation import Conversation
 from pipeline.echo import EchoGuard
@@ -55,7 +55,7 @@ class Floor:
     """Who speaks for the assistant, and when."""
 
     def __init__(
-        self, context: Context, conversation: Conversation, step: Callable[[turn_taking.Input], Awaitable[None]]
+        self, context: Context, conversation: Conversation, step: Callable[[moves.Input], Awaitable[None]]
     ) -> None:
         self.echo = EchoGuard()
         """Knows the sound that is being sent."""
@@ -187,7 +187,7 @@ class Floor:
         )
         turn = self._begin(brief, settings, None, None, Moments(voice_end))
         turn.moments.commit = _now()
-        await self._step(turn_taking.ReplyStarted())
+        await self._step(moves.ReplyStarted())
         await self._reply(turn)
 
     async def cancel(self, response_id: str | None) -> None:
@@ -359,7 +359,7 @@ class Floor:
         """Give the floor to the turn that waits for it, or back to the user."""
         await self.admit()
         if not self.taken:
-            await self._step(turn_taking.ReplyEnded())
+            await self._step(moves.ReplyEnded())
 
 
 def _now() -> float:

@@ -8,9 +8,9 @@ from audio.types import INPUT_RATE, Samples
 from pipeline.context import Context, Partial
 from pipeline.engines import VAD_WINDOW, SpeechToText, Transcript
 from pipeline.lanes import Lane
+from pipeline.moves import Window
 from pipeline.partials import StablePrefix
 from pipeline.recording import Recording
-from pipeline.turn_taking import Window
 
 log = logging.getLogger(__name__)
 

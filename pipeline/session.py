@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Final, assert_never
 
 from audio.types import INPUT_RATE, Samples
-from pipeline import events, turn_taking
+from pipeline import events, moves
 from pipeline.context import Context, Entry, Heard, Partial, Read, Written
 from pipeline.conversation import Conversation
 from pipeline.engines import Engines
@@ -24,9 +24,10 @@ from pipeline.ids import random_id
 from pipeline.inbox import Inbox
 from pipeline.lanes import Lane
 from pipeline.listening import MAX_HELD_S, Listening
+from pipeline.moves import State, Window
 from pipeline.settings import Settings
 from pipeline.turn import Done, Measured, Reached, Says, Sound
-from pipeline.turn_taking import State, TurnTaker, Window
+from pipeline.turn_taking import TurnTaker
 from pipeline.understanding import Understanding
 
 log = logging.getLogger(__name__)
@@ -78,16 +79,16 @@ class Session:
     def _spawn(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
         return self._tasks.create_task(work)
 
-    async def _next(self) -> Entry | turn_taking.Tick:
+    async def _next(self) -> Entry | moves.Tick:
         try:
             async with asyncio.timeout_at(self._taker.deadline):
                 return await self._inbox.get()
         except TimeoutError:
-            return turn_taking.Tick()
+            return moves.Tick()
 
-    async def _handle(self, entry: Entry | turn_taking.Tick) -> None:
+    async def _handle(self, entry: Entry | moves.Tick) -> None:
         match entry:
-            case turn_taking.Tick() | turn_taking.Sounds() | turn_taking.WasSaid():
+            case moves.Tick() | moves.Sounds() | moves.WasSaid():
                 await self._step(entry)
             case Reached() | Says() | Measured() | Sound() | Done():
                 await self._floor.take(entry)
@@ -116,7 +117,7 @@ class Session:
                 await self._commit()
             case events.Clear():
                 self._listening.reset()
-                await self._step(turn_taking.Clear())
+                await self._step(moves.Clear())
                 await self._context.emit(events.AudioCleared())
             case events.CreateItem(item, after):
                 await self._conversation.add(item, self._settings, after)
@@ -142,7 +143,7 @@ class Session:
         self._settings = settings
         self._understanding.update(settings)
         await self._floor.discard()
-        await self._step(turn_taking.Configure(settings.turn_taking))
+        await self._step(moves.Configure(settings.turn_taking))
         await self._context.emit(events.SettingsUpdated(settings))
         if new_prompt:
             self._spawn(self._prefill())
@@ -152,7 +153,7 @@ class Session:
             if self._taker.state not in _UTTERANCE:
                 message = "There is no speech to commit: none was heard since the last turn."
                 raise RequestError("input_audio_buffer_commit_empty", message)
-            await self._step(turn_taking.Commit())
+            await self._step(moves.Commit())
             return
         audio = self._listening.held()
         if len(audio) < INPUT_RATE // 10:
@@ -199,42 +200,42 @@ class Session:
 
     # --- Turn-taking ---
 
-    async def _step(self, happened: turn_taking.Input) -> None:
+    async def _step(self, happened: moves.Input) -> None:
         for action in self._taker.step(happened, asyncio.get_running_loop().time()):
             await self._act(action)
 
-    async def _act(self, action: turn_taking.Action) -> None:
+    async def _act(self, action: moves.Action) -> None:
         match action:
-            case turn_taking.Awake() | turn_taking.FellAsleep():
+            case moves.Awake() | moves.FellAsleep():
                 self._listening.reset()
-            case turn_taking.SpeechStarted(start_s):
+            case moves.SpeechStarted(start_s):
                 await self._begin_utterance(start_s)
-            case turn_taking.Weigh(pause):
+            case moves.Weigh(pause):
                 self._spawn(self._ask_turn_detector(pause, self._listening.utterance()))
                 await self._understanding.weigh(pause)
-            case turn_taking.Speculate():
+            case moves.Speculate():
                 await self._understanding.speculate()
-            case turn_taking.Discard():
+            case moves.Discard():
                 await self._understanding.goes_on()
-            case turn_taking.CommitTurn(voice_end_s):
+            case moves.CommitTurn(voice_end_s):
                 await self._end_utterance(voice_end_s)
-            case turn_taking.IdleTimeout():
+            case moves.IdleTimeout():
                 await self._context.emit(events.IdleTimeout(self._listening.now_s))
             case _:
                 await self._contend(action)
 
-    async def _contend(self, action: turn_taking.Contest) -> None:
+    async def _contend(self, action: moves.Contest) -> None:
         """Do what a voice during a reply asks for."""
         match action:
-            case turn_taking.Hold():
+            case moves.Hold():
                 self._floor.hold()
-            case turn_taking.AskWhatWasSaid(contest, ended, start_s):
+            case moves.AskWhatWasSaid(contest, ended, start_s):
                 self._understanding.ask_what_was_said(contest, start_s, ended=ended)
-            case turn_taking.Resume():
+            case moves.Resume():
                 self._floor.resume()
-            case turn_taking.Interrupt():
+            case moves.Interrupt():
                 await self._floor.interrupt()
-            case turn_taking.Reopen():
+            case moves.Reopen():
                 await self._floor.reopen(self._understanding.utterance.id)
             case _:
                 assert_never(action)
@@ -257,7 +258,7 @@ class Session:
         except Exception as error:  # noqa: BLE001 - silence alone ends the turn then
             log.warning("The turn detector failed: %s", type(error).__name__)
             return
-        await self._context.post(turn_taking.Sounds(pause, score))
+        await self._context.post(moves.Sounds(pause, score))
 
     async def _prefill(self) -> None:
         """Let the model read what the first answer begins with, before it is asked for."""

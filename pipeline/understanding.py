@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final, assert_never
 
 from audio.types import INPUT_RATE, Samples
-from pipeline import events, turn_taking
+from pipeline import events, moves
 from pipeline.backchannel import what_was_said
 from pipeline.context import Context, Heard, Partial, Read
 from pipeline.conversation import Conversation
@@ -24,9 +24,9 @@ from pipeline.floor import Floor
 from pipeline.history import prompt
 from pipeline.lanes import Lane
 from pipeline.listening import Captions, Listening
+from pipeline.moves import Reads, Said, State, WasSaid
 from pipeline.settings import Settings
 from pipeline.transcribe import transcribe
-from pipeline.turn_taking import Reads, Said, State, WasSaid
 from pipeline.utterance import Utterance, meaning
 
 log = logging.getLogger(__name__)
@@ -60,7 +60,7 @@ class Understanding:
         floor: Floor,
         listening: Listening,
         settings: Settings,
-        step: Callable[[turn_taking.Input], Awaitable[None]],
+        step: Callable[[moves.Input], Awaitable[None]],
     ) -> None:
         self.settings = settings
         self.utterance = Utterance("", settings, 0.0)

@@ -4,7 +4,7 @@ import pytest
 
 from pipeline.backchannel import what_was_said
 from pipeline.engines import Transcript
-from pipeline.turn_taking import Said
+from pipeline.moves import Said
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.endings import needed_silence_s
-from pipeline.settings import TurnTaking
-from pipeline.turn_taking import (
-    WINDOW_S,
+from pipeline.moves import (
     Action,
     AskWhatWasSaid,
     Awake,
@@ -32,12 +30,13 @@ from pipeline.turn_taking import (
     SpeechStarted,
     State,
     Tick,
-    TurnTaker,
     Wake,
     WasSaid,
     Weigh,
     Window,
 )
+from pipeline.settings import TurnTaking
+from pipeline.turn_taking import WINDOW_S, TurnTaker
 
 VOICE, SILENCE = 0.9, 0.1
 
