@@ -40,7 +40,7 @@ _SAME_END_S: Final = 0.1
 """Words of sound that ends so shortly before a pause are the pause's: only its silence is missing."""
 _CHECK_WITHIN_S: Final = 1.0
 """A check waits for more urgent work, but not for ever: the client wants the transcript."""
-_GUESSES: Final = 3
+_GUESSES: Final = 2
 """Answers that are begun in vain while the user speaks, before the next one waits for a pause."""
 _READ_WORDS: Final = 3
 """New words that are worth the model's attention though they may not be the last."""

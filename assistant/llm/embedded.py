@@ -19,7 +19,7 @@ from pipeline.engines import ChatMessage, Finish, Generated, TextDelta
 from pipeline.errors import ParleyError
 
 _SLOTS = 8
-"""Conversations whose work is remembered; they share one cache of `context_tokens * parallel` tokens."""
+"""Conversations at once whose work is remembered; they share one cache of `context_tokens * parallel` tokens."""
 
 _EXPECTED = 60
 """Tokens whose probability is looked at, the likeliest ones, to tell whether a message ends."""
@@ -38,7 +38,7 @@ class LlmError(ParleyError):
 
 
 class EmbeddedLlm:
-    """Answers with a GGUF model, in up to `parallel` conversations at once; further ones wait in their order.
+    """Answers with a GGUF model, in many conversations at once, of which `parallel` may be as long as they like.
 
     `model` is a .gguf file or a folder with one. `threads` read and generate; a second thread saves 20 ms of 90 where
     its core is idle, costs as much where it isn't, and makes generating slower. A conversation holds `context_tokens`.
@@ -64,7 +64,7 @@ class EmbeddedLlm:
             if beginning:
                 self._begin(control, beginning)
         self._slots = Slots(max(parallel, _SLOTS), rendered(beginning))
-        self._threads = ThreadPoolExecutor(parallel, thread_name_prefix="llm")
+        self._threads = ThreadPoolExecutor(max(parallel, _SLOTS), thread_name_prefix="llm")
         self._closing = threading.Event()
 
     async def warm(self) -> None:

@@ -62,12 +62,11 @@ class Slots:
                 self._changed.notify_all()
 
     def _choose(self, text: str, prefill: bool) -> Slot:
-        free = [
-            slot for slot in self._slots if slot.stop is None or slot.stop.is_set() or (slot.prefilling and not prefill)
-        ]
+        # What is being prefilled, or was told to stop, is worth waiting for: to read a conversation anew takes seconds.
+        free = [slot for slot in self._slots if slot.stop is None or slot.stop.is_set() or slot.prefilling]
         if prefill and any(not slot.text for slot in free):
             free = [slot for slot in free if not slot.text or not slot.text.startswith(text)]
-        best = max(free, key=lambda slot: _saved(slot.text, text))
+        best = max(free, key=lambda slot: (_saved(slot.text, text), slot.stop is None))
         if _saved(best.text, text) >= 0:
             return best
         return min(free, key=lambda slot: slot.used)

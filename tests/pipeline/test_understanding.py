@@ -270,7 +270,7 @@ def test_after_some_guesses_in_vain_the_next_one_waits_for_a_pause() -> None:
         await talk.hush(3.0)
 
     talk.hold(ramble)
-    assert talk.of(events.TurnTimed)[0].timings.discarded == 3
+    assert talk.of(events.TurnTimed)[0].timings.discarded == 2
 
 
 def test_a_model_that_reads_slowly_goes_on_with_the_newest_words() -> None:
