@@ -89,8 +89,6 @@ class Floor:
 
     async def prepare(self, utterance: Utterance, words: Transcript) -> None:
         """Begin to answer an utterance that may be over and may have these words, unheard."""
-        if self._ahead is not None and self._ahead.answers(utterance.id, words):
-            return
         await self.discard()
         self._ahead = self._answer(utterance, words)
 

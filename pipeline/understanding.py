@@ -38,7 +38,7 @@ _FULL: Final = 0.9
 """Probabilities of voice: one that falls below the first, after it was above the second, may be dying away."""
 _SAME_END_S: Final = 0.1
 """Words of sound that ends so shortly before a pause are the pause's: only its silence is missing."""
-_CHECK_WITHIN_S: Final = 1.0
+_CHECK_WITHIN_S: Final = 2.0
 """A check waits for more urgent work, but not for ever: the client wants the transcript."""
 _GUESSES: Final = 2
 """Answers that are begun in vain while the user speaks, before the next one waits for a pause."""
@@ -150,7 +150,7 @@ class Understanding:
             case Heard():
                 await self._take_heard(entry)
             case Read():
-                await self._take_read(entry, state)
+                await self._take_read(entry)
             case _:
                 assert_never(entry)
 
@@ -218,7 +218,7 @@ class Understanding:
         if isinstance(heard.transcript, Transcript) and heard.transcript.text:
             await self._floor.correct(heard.item_id, heard.transcript)
 
-    async def _take_read(self, read: Read, state: State) -> None:
+    async def _take_read(self, read: Read) -> None:
         if read.item_id != self.utterance.id or read.text != self._reading:
             return
         self._reading = None
@@ -226,18 +226,16 @@ class Understanding:
         wanted = self._wanted
         if wanted is None:
             return
-        if not self._has_read(wanted):
+        if self._has_read(wanted):
+            await self._want(wanted)
+        else:
             self._start_reading(wanted.text)
-            return
-        if self._pause is not None or (state is State.HEARING and self._looks_finished(wanted)):
-            await self._prepare(wanted)
-        await self._tell()
 
     def _looks_finished(self, words: Transcript) -> bool:
         return (
             self._floor.discarded < _GUESSES
             and finished(words.text, self._read.get(meaning(words.text))) >= LIKELY
-            and self._context.engines.lanes.free(Lane.THOUGHT)
+            and self._idle
         )
 
     # --- What becomes of words ---
@@ -283,7 +281,7 @@ class Understanding:
         return wanted in self._read
 
     def _start_reading(self, text: str) -> None:
-        if self._reading is None and self.utterance.committed is None:
+        if self._reading is None and self.utterance.committed is None and (self.utterance.asked or self._idle):
             self._reading = text
             self._context.spawn(self._let_read(self.utterance.id, text))
 
@@ -301,6 +299,11 @@ class Understanding:
         except Exception as error:  # noqa: BLE001 - it only saves time; a real failure shows in the turn
             log.warning("The question could not be read ahead: %s", type(error).__name__)
         await self._context.post(Read(item_id, text, likely))
+
+    @property
+    def _idle(self) -> bool:
+        """Whether nobody waits for anything: reading and guessing ahead only help."""
+        return self._context.engines.lanes.free(Lane.CHECK)
 
     # --- Recognition ---
 

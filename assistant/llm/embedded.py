@@ -61,9 +61,8 @@ class EmbeddedLlm:
             self._server = _load(file, threads, context_tokens, parallel, Path(folder))
             control = _Control(Path(folder) / _SOCKET)
             self._template = Template(control.render)
-            if beginning:
-                self._begin(control, beginning)
-        self._slots = Slots(max(parallel, _SLOTS), rendered(beginning))
+            read = self._begin(control, beginning) if beginning else 0
+        self._slots = Slots(max(parallel, _SLOTS), rendered(beginning), read)
         self._threads = ThreadPoolExecutor(max(parallel, _SLOTS), thread_name_prefix="llm")
         self._closing = threading.Event()
 
@@ -104,13 +103,16 @@ class EmbeddedLlm:
         self._threads.shutdown(wait=True, cancel_futures=True)
         self._server = None
 
-    def _begin(self, control: "_Control", beginning: Sequence[ChatMessage]) -> None:
-        """Read the beginning once, and put a copy into every slot."""
+    def _begin(self, control: "_Control", beginning: Sequence[ChatMessage]) -> int:
+        """Read the beginning once and put a copy into every slot, or as many as there is room for; return how many."""
         body = {"messages": _plain(beginning), "max_tokens": 1, "id_slot": 0}
         self._server.handle_chat_completions(json.dumps(body), lambda _chunk: False)
-        control.slot(0, "save")
-        for number in range(1, _SLOTS):
-            control.slot(number, "restore")
+        if not control.slot(0, "save"):
+            return 1
+        number = 1
+        while number < _SLOTS and control.slot(number, "restore"):
+            number += 1
+        return number
 
     def _expect(self, prompt: str, messages: Sequence[ChatMessage], stop: threading.Event) -> float | None:
         chunks: list[str] = []
@@ -282,25 +284,25 @@ class _Control:
 
     def render(self, messages: Sequence[ChatMessage]) -> str:
         """Return the prompt that the model's chat template makes of a conversation."""
-        return str(self._post("/apply-template", {"messages": _plain(messages)})["prompt"])
+        status, answer = self._post("/apply-template", {"messages": _plain(messages)})
+        if status != http.client.OK:
+            raise LlmError(f"The language model's chat template can't be used: {answer}")
+        return str(answer["prompt"])
 
-    def slot(self, number: int, action: Literal["save", "restore"]) -> None:
-        """Write what a slot has read to a file, or let a slot have read what the file holds."""
-        self._post(f"/slots/{number}?action={action}", {"filename": "beginning"})
+    def slot(self, number: int, action: Literal["save", "restore"]) -> bool:
+        """Write what a slot has read to a file, or let a slot have read what the file holds; say if there was room."""
+        return self._post(f"/slots/{number}?action={action}", {"filename": "beginning"})[0] == http.client.OK
 
-    def _post(self, path: str, body: dict[str, Any]) -> Any:
+    def _post(self, path: str, body: dict[str, Any]) -> tuple[int, Any]:
         connection = http.client.HTTPConnection("localhost")
         connection.sock = socket.socket(socket.AF_UNIX)
         try:
             connection.sock.connect(str(self._path))
             connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
             response = connection.getresponse()
-            answer = json.loads(response.read())
+            return response.status, json.loads(response.read())
         finally:
             connection.close()
-        if response.status != http.client.OK:
-            raise LlmError(f"llama.cpp refused {path}: {answer}")
-        return answer
 
 
 def _load(file: Path, threads: int, context_tokens: int, parallel: int, folder: Path) -> Any:

@@ -5,8 +5,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from os.path import commonprefix
+from typing import Final
 
 from pipeline.engines import ChatMessage
+
+_LITTLE: Final = 120
+"""Characters that are read again in no time."""
 
 
 @dataclass(slots=True)
@@ -26,16 +30,16 @@ class Slot:
 
 
 class Slots:
-    """Lends each request the slot where it saves the most work, and where the least is lost.
+    """Lends each request the slot of its own conversation, or else the one where the least is lost.
 
     Left to choose, llama.cpp gives a new conversation the slot of the one that has the same system prompt. Work is
-    weighed in characters: those that the request shares with the slot, less those of the slot that it would destroy.
-    Safe to use from several threads.
+    weighed in characters. Safe to use from several threads.
     """
 
-    def __init__(self, count: int, text: str = "") -> None:
-        """Make `count` slots that have read `text` (see `rendered`) already."""
-        self._slots = [Slot(number, text) for number in range(count)]
+    def __init__(self, count: int, beginning: str = "", read: int = 0) -> None:
+        """Make `count` slots, the first `read` of which have read `beginning` (see `rendered`) already."""
+        self._slots = [Slot(number, beginning if number < read else "") for number in range(count)]
+        self._beginning = beginning
         self._clock = 0
         self._changed = threading.Condition()
 
@@ -66,10 +70,18 @@ class Slots:
         free = [slot for slot in self._slots if slot.stop is None or slot.stop.is_set() or slot.prefilling]
         if prefill and any(not slot.text for slot in free):
             free = [slot for slot in free if not slot.text or not slot.text.startswith(text)]
-        best = max(free, key=lambda slot: (_saved(slot.text, text), slot.stop is None))
-        if _saved(best.text, text) >= 0:
-            return best
-        return min(free, key=lambda slot: slot.used)
+        own = max(free, key=lambda slot: (self._gain(slot.text, text), slot.stop is None))
+        if self._gain(own.text, text) > 0:
+            return own
+        # Of what holds little, or else of everything, the longest unused: it may belong to nobody any more.
+        cheap = [slot for slot in free if len(slot.text) - _shared(slot.text, text) <= _LITTLE]
+        return min(cheap or free, key=lambda slot: (slot.stop is not None, slot.used))
+
+    def _gain(self, held: str, wanted: str) -> int:
+        """Return what a request shares with a slot, beyond what all begin with, less what it would destroy."""
+        shared = _shared(held, wanted)
+        common = len(self._beginning) if wanted.startswith(self._beginning) else 0
+        return shared - min(shared, common) - (len(held) - shared)
 
 
 def rendered(messages: Sequence[ChatMessage]) -> str:
@@ -77,6 +89,5 @@ def rendered(messages: Sequence[ChatMessage]) -> str:
     return "".join(f"\n{message.role}\n{message.content}" for message in messages)
 
 
-def _saved(held: str, wanted: str) -> int:
-    shared = len(commonprefix([held, wanted]))  # noqa: RUF071 - characters are what is meant
-    return shared - (len(held) - shared)
+def _shared(held: str, wanted: str) -> int:
+    return len(commonprefix([held, wanted]))  # noqa: RUF071 - characters are what is meant

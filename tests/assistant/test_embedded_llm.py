@@ -23,7 +23,7 @@ STORY = ChatMessage("user", "Tell me a very long story about a dragon and a prin
 
 @pytest.fixture(scope="module")
 def llm(model_path: Callable[[str], Path]) -> Iterator[EmbeddedLlm]:
-    llm = EmbeddedLlm(model_path("smollm2-135m"), threads=1, context_tokens=1024, parallel=2)
+    llm = EmbeddedLlm(model_path("smollm2-135m"), threads=1, context_tokens=1024, parallel=4)
     yield llm
     llm.close()
 
@@ -202,8 +202,8 @@ class TestRememberedWork:
 
         assert asyncio.run(at_once()).cached_tokens > 40
 
-    def test_each_of_many_conversations_goes_on_from_its_last_answer(self, llm: EmbeddedLlm) -> None:
-        async def talk() -> list[int]:
+    def test_each_of_many_conversations_goes_on_from_its_last_answer(self, model_path: Callable[[str], Path]) -> None:
+        async def talk(llm: EmbeddedLlm) -> list[int]:
             talks = [[SYSTEM, ChatMessage("user", f"Let us talk about {topic}.")] for topic in ("cats", "tea", "rain")]
             for messages in talks:
                 await llm.prefill(messages[:1])
@@ -215,7 +215,59 @@ class TestRememberedWork:
                     messages += [ChatMessage("assistant", answer), ChatMessage("user", "Tell me more about that.")]
             return read
 
-        assert max(asyncio.run(talk())) < 20
+        llm = EmbeddedLlm(model_path("smollm2-135m"), threads=1, context_tokens=1024, parallel=2, beginning=[SYSTEM])
+        try:
+            assert max(asyncio.run(talk(llm))) < 20
+        finally:
+            llm.close()
+
+
+@pytest.mark.models
+class TestExpectation:
+    @pytest.mark.parametrize("model", ["smollm2-135m", "qwen2.5-coder-0.5b"])
+    def test_the_end_of_a_message_is_expected_where_it_could_be(
+        self, model_path: Callable[[str], Path], model: str
+    ) -> None:
+        async def expect(llm: EmbeddedLlm) -> tuple[list[float | None], float | None]:
+            said = ("Turn on the kitchen light", "Turn on the", "How old is the Brooklyn Bridge", "How old is the")
+            return [await llm.prefill([SYSTEM, ChatMessage("user", words)]) for words in said], await llm.prefill(
+                [SYSTEM]
+            )
+
+        llm = EmbeddedLlm(model_path(model), threads=1, context_tokens=1024, parallel=1, beginning=[SYSTEM])
+        try:
+            (light, on_the, bridge, old_is), system = asyncio.run(expect(llm))
+        finally:
+            llm.close()
+        assert system is None
+        assert light is not None
+        assert bridge is not None
+        assert min(light, bridge) > 0.2
+        assert on_the is not None
+        assert old_is is not None
+        assert max(on_the, old_is) < 0.05
+
+    def test_every_conversation_begins_with_what_was_read_once(self, model_path: Callable[[str], Path]) -> None:
+        async def talk(llm: EmbeddedLlm) -> list[Finish]:
+            topics = ("cats", "tea", "rain", "ships")
+            asked = [ask(llm, SYSTEM, ChatMessage("user", f"Tell me about {topic}."), max_tokens=4) for topic in topics]
+            return [finish for _, finish in await asyncio.gather(*asked)]
+
+        llm = EmbeddedLlm(model_path("smollm2-135m"), threads=1, context_tokens=1024, parallel=4, beginning=[SYSTEM])
+        try:
+            finishes = asyncio.run(talk(llm))
+        finally:
+            llm.close()
+        assert all(finish.input_tokens - finish.cached_tokens < 20 for finish in finishes)
+
+    def test_what_was_read_of_a_message_is_not_read_again(self, llm: EmbeddedLlm) -> None:
+        async def read_and_ask() -> Finish:
+            words = "Please tell me everything that you know about the long history of the old lighthouse by the sea"
+            await llm.prefill([SYSTEM, ChatMessage("user", words)])
+            return (await ask(llm, SYSTEM, ChatMessage("user", f"{words}."), max_tokens=4))[1]
+
+        finish = asyncio.run(read_and_ask())
+        assert finish.input_tokens - finish.cached_tokens < 10
 
 
 class TestSlots:
@@ -262,6 +314,12 @@ class TestSlots:
             waiting.start()
         waiting.join()
         assert number == [slot.number]
+
+    def test_a_short_conversation_that_goes_on_is_not_given_up_for_a_long_one_that_ended(self) -> None:
+        slots = Slots(2)
+        ended = self.lend(slots, "Be kind.", "x" * 900, answer="y" * 900)
+        live = self.lend(slots, "Be kind.", "z" * 300, answer="y" * 50)
+        assert self.lend(slots, "Be kind.", "w" * 10) == ended != live
 
     def test_two_conversations_are_prefilled_side_by_side(self) -> None:
         slots = Slots(2)

@@ -100,8 +100,8 @@ def test_unsure_words_that_are_confirmed_are_answered_at_once() -> None:
 
 
 def test_a_check_that_comes_in_time_is_answered_instead() -> None:
-    talk = Conversation(live=quick(), stt=ScriptedStt(["what tide is it"], takes_s=0.2), llm=reader(first_s=2.0))
-    talk.hold(lambda talk: say_and_wait(talk, 6.0))
+    talk = Conversation(live=quick(), stt=ScriptedStt(["what tide is it"], takes_s=0.2), llm=reader(first_s=4.0))
+    talk.hold(lambda talk: say_and_wait(talk, 12.0))
     assert prompts(talk)[-1] == "what tide is it"
     assert len(talk.of(events.ResponseStarted)) == len(talk.of(events.ResponseEnded)) == 1
     assert ended(talk).text == "It is noon."
@@ -289,6 +289,22 @@ def test_checked_words_with_the_same_end_need_not_be_read() -> None:
     talk.hold(one_question)
     assert prompts(talk)[-1] == "turn on the kitchen light"
     assert "turn on the kitchen light" not in [messages[-1].content for messages in talk.llm.prefilled]
+
+
+def test_a_read_that_ends_after_the_answer_has_begun_begins_no_other() -> None:
+    live = quick({0.0: "", 0.4: "the kitchen light"})
+    stt = ScriptedStt(["turn on the kitchen light"])
+    talk = Conversation(turn=ScriptedTurnDetector([0.1]), live=live, stt=stt, llm=reader(0.5))
+
+    async def mumble(talk: Conversation) -> None:
+        await talk.say(0.9)
+        talk.llm.prefill_s = 0.6
+        live.growing, live.logprob = {0.0: "turn of the kitchen lights"}, -3.0
+        await talk.say(0.1)
+        await talk.hush(5.0)
+
+    talk.hold(mumble)
+    assert prompts(talk).count("turn on the kitchen light") == 1
 
 
 def test_a_slow_fast_recogniser_is_asked_again_in_the_pause() -> None:
