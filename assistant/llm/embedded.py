@@ -273,7 +273,7 @@ def _collector(chunks: list[str], stop: threading.Event) -> Callable[[str], bool
 def _ends(token: str) -> bool:
     """Tell whether a token ends a message or a sentence; those that end a message have no text, or a name in <>."""
     text = token.lstrip(" ")
-    return not token or text.startswith("<|") or text[:1] in _STOPS
+    return not token or text.startswith("<|") or (text != "" and text[0] in _STOPS)  # a blank: a number may follow
 
 
 class _Control:
