@@ -22,6 +22,7 @@ from pipeline.floor import Floor
 from pipeline.history import Item, Spoken, prompt
 from pipeline.ids import random_id
 from pipeline.inbox import Inbox
+from pipeline.interjection import RUN_UP_S, find_what_was_said
 from pipeline.lanes import Lane
 from pipeline.listening import MAX_HELD_S, Listening
 from pipeline.moves import State, Window
@@ -229,8 +230,10 @@ class Session:
         match action:
             case moves.Hold():
                 self._floor.hold()
-            case moves.AskWhatWasSaid(contest, ended, start_s):
-                self._understanding.ask_what_was_said(contest, start_s, ended=ended)
+            case moves.AskWhatWasSaid(start_s=start_s):
+                audio = self._listening.since(start_s - RUN_UP_S)
+                fast, reply = self._understanding.fast, self._floor.last_words
+                self._spawn(find_what_was_said(self._context, action, audio, fast, reply))
             case moves.Resume():
                 self._floor.resume()
             case moves.Interrupt():
