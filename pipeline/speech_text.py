@@ -60,6 +60,8 @@ _BREATH: Final = re.compile(
     r"is|was|are|were|has|have|had|can|will|would)\s)",
     re.IGNORECASE,
 )
+_SPACE_IN_SENTENCE: Final = re.compile(r"(?<!\.) ")
+"""Not one after "Mr." or an initial: the name belongs to it."""
 _WORD: Final = re.compile(r"\w+")
 
 
@@ -118,8 +120,8 @@ class ClauseSplitter:
         breaths = [breath.end() for breath in _BREATH.finditer(self._text, limit // 2, limit)]
         if breaths:
             return breaths[-1]
-        space = self._text.rfind(" ", limit // 2, limit)
-        return space if space > 0 else None
+        spaces = [space.start() for space in _SPACE_IN_SENTENCE.finditer(self._text, limit // 2, limit)]
+        return spaces[-1] if spaces else None
 
     def _is_abbreviation(self, dot: int) -> bool:
         """Tell whether the stop at `dot` belongs to its word: "Dr.", an initial, a list's number."""

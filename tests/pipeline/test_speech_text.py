@@ -44,7 +44,7 @@ def split(text: str, *limits: int) -> list[str]:
         ("It is noon. The sun is up.", ["It is noon.", "The sun is up."]),
         ("Yes, it is. No, it is, really.", ["Yes,", "it is.", "No, it is, really."]),
         ("Well, as far as I know, it is so.", ["Well,", "as far as I know, it is so."]),
-        ("Dr. Smith met Mr. J. Jones at 3.14 p.m. today.", ["Dr. Smith met Mr. J.", "Jones at 3.14 p.m. today."]),
+        ("Dr. Smith met Mr. J. Jones at 3.14 p.m. today.", ["Dr. Smith met", "Mr. J. Jones at 3.14 p.m. today."]),
         ('He said "Stop!" and left.', ['He said "Stop!"', "and left."]),
         ("1. First point\n2. Second point", ["First point,", "Second point"]),
         ("Buy this:\n\n- apples\n- pears\n- plums\n\nBye!", ["Buy this:", "apples,", "pears,", "plums,", "Bye!"]),
