@@ -132,7 +132,8 @@ def serve(record: Path | None, profile: str | None, file: Path | None, **server:
             for line in () if tls is None else tls.lines:
                 click.echo(line)
             for address in addresses_for_others(chosen.server, url):
-                click.echo(f"Other machines reach it at {address} (with the token)")
+                websocket = address.replace("http", "ws", 1)
+                click.echo(f"Other machines, with the token: {address} (programs: {websocket}/v1/realtime)")
             click.echo(f"Parley is ready: {url}")
 
         click.echo("Loading the models …")

@@ -59,7 +59,7 @@ class Tls:
         """Renew the certificate whenever that is due, until cancelled."""
         while True:
             await asyncio.sleep(_LOOK_S)
-            if await asyncio.to_thread(self.renew):
+            if self.renew():  # takes milliseconds, and no handshake may begin while the context changes
                 logger.warning("The certificate was renewed. %s", " ".join(self.lines))
 
     def _load(self) -> Certificate:

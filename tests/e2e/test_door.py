@@ -15,11 +15,13 @@ import httpx2
 import pytest
 from click.testing import CliRunner
 from openai import APIStatusError, AsyncOpenAI
+from playwright.sync_api import sync_playwright
 from websockets.asyncio.client import connect as open_websocket
 from websockets.exceptions import InvalidStatus
 
 from assistant.config import load
 from assistant.server import certificate
+from assistant.server.addresses import addresses_on_lan
 from assistant.server.tls import open_tls
 from clients import ask
 from clients.link import Refused, connect
@@ -302,3 +304,33 @@ def test_trap_12_openai_nodes_own_websocket_forces_wss(secure, node_modules):
         assert seen["text"] == ANSWER
         assert seen["instructions"] == instructions
         assert seen["events"][-1] == "response.done"
+
+
+@pytest.mark.browser
+def test_a_browser_on_the_lan_gets_the_microphone_and_a_conversation(tmp_path, monkeypatch):
+    lan = addresses_on_lan("0.0.0.0")
+    if not lan:
+        pytest.skip("this machine is in no network")
+    monkeypatch.setattr(certificate, "own_folder", lambda: tmp_path / "tls")
+    config = load(port=0, host="0.0.0.0", tls_self_signed=True)
+    with (
+        running(config, fake_engines(), "open-sesame", tls=open_tls(config.server).context) as server,
+        sync_playwright() as playwright,
+    ):
+        browser = playwright.chromium.launch(
+            executable_path="/usr/bin/chromium", args=["--no-sandbox", "--headless=new"]
+        )
+        # Stands for the person who has compared the fingerprint and goes on.
+        page = browser.new_context(ignore_https_errors=True).new_page()
+        page.goto(f"https://{lan[0]}:{server.url.rpartition(':')[2]}/healthz")
+        assert page.evaluate("isSecureContext && typeof navigator.mediaDevices.getUserMedia") == "function"
+        first = page.evaluate(
+            """() => new Promise((resolve) => {
+                const socket = new WebSocket(`wss://${location.host}/v1/realtime`,
+                                             ["realtime", "openai-insecure-api-key.open-sesame"]);
+                socket.onmessage = (message) => resolve([socket.protocol, JSON.parse(message.data).type]);
+                socket.onerror = () => resolve("error");
+            })"""
+        )
+        browser.close()
+    assert first == ["realtime", "session.created"]
