@@ -59,11 +59,12 @@ $(VENV)/.installed-developer: $(VENV)/.installed
 	$(INSTALL) -e '.[dev]'
 	@touch $@
 
-# Chromium runs the page's tests, PortAudio is what sounddevice binds. They are installed where that needs no password.
+# Chromium runs the page's tests, Node those of its clients, PortAudio is what sounddevice binds. They are installed where that needs no password.
 system: $(VENV)/.installed
 	@missing=""; \
 	command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null \
 	  || missing="$$missing chromium"; \
+	command -v npm >/dev/null || missing="$$missing nodejs npm"; \
 	$(PORTAUDIO) || missing="$$missing libportaudio2"; \
 	if [ -z "$$missing" ]; then exit 0; fi; \
 	if ! command -v apt-get >/dev/null; then echo "Install these for all tests:$$missing"; exit 0; fi; \

@@ -93,19 +93,29 @@ def main() -> None:
     metavar="DIR",
     help="Store every conversation in this folder: all that is said, as sound and as words. For `parley replay`.",
 )
+@click.option("--tls-cert", metavar="FILE", help="Serve https:// and wss:// with this certificate (PEM).")
+@click.option("--tls-key", metavar="FILE", help="The certificate's key (PEM, without a password).")
+@click.option(
+    "--tls-self-signed",
+    is_flag=True,
+    default=None,
+    help="Serve https:// and wss:// with a certificate that Parley makes for this machine.",
+)
 @_configured
-def serve(host: str | None, port: int | None, record: Path | None, profile: str | None, file: Path | None) -> None:
+def serve(record: Path | None, profile: str | None, file: Path | None, **server: str | int | bool | None) -> None:
     """Serve conversations until Ctrl-C; fetches missing models first."""
-    chosen = config.load(profile=profile, file=file, host=host, port=port)
+    chosen = config.load(profile=profile, file=file, **server)
     from assistant.record.recorder import recording  # noqa: PLC0415 - the other commands start without the server's
     from assistant.server import app  # noqa: PLC0415
     from assistant.server.auth import token_of_environment  # noqa: PLC0415
-    from assistant.server.listener import bind  # noqa: PLC0415
+    from assistant.server.listener import addresses_for_others, bind  # noqa: PLC0415
+    from assistant.server.tls import open_tls  # noqa: PLC0415
 
     with _port_errors(chosen.server), recording(record, chosen.models()) as recorder:
         # What the server would find out only after the models have come is found out now.
         token_of_environment(chosen.server.host)
         bind(chosen.server).close()
+        tls = open_tls(chosen.server)
 
         def warn() -> None:
             if recorder is not None:
@@ -119,10 +129,15 @@ def serve(host: str | None, port: int | None, record: Path | None, profile: str 
         def ready(url: str) -> None:
             warn()
             click.echo(f"Models loaded in {time.monotonic() - began:.1f} s. Ctrl-C stops the server.")
+            for line in () if tls is None else tls.lines:
+                click.echo(line)
+            for address in addresses_for_others(chosen.server, url):
+                websocket = address.replace("http", "ws", 1)
+                click.echo(f"Other machines, with the token: {address} (programs: {websocket}/v1/realtime)")
             click.echo(f"Parley is ready: {url}")
 
         click.echo("Loading the models …")
-        asyncio.run(app.serve(chosen, store, ready, recorder))
+        asyncio.run(app.serve(chosen, store, ready, recorder, tls))
 
 
 main.add_command(replay)

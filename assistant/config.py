@@ -31,6 +31,9 @@ class Server(_Section):
     max_message_bytes: int = Field(ge=65536)
     send_timeout_s: float = Field(gt=0)
     allowed_origins: tuple[str, ...]
+    tls_cert: str
+    tls_key: str
+    tls_self_signed: bool
 
 
 class Assistant(_Section):
@@ -156,7 +159,7 @@ class Config(_Section):
         )
 
 
-def load(*, profile: str | None = None, file: Path | None = None, **server: str | int | None) -> Config:
+def load(*, profile: str | None = None, file: Path | None = None, **server: str | int | bool | None) -> Config:
     """Read the defaults, then the profile, then the file, then `server` keys that are not None.
 
     Raises ConfigError when a file is missing or not TOML, or a key or value is wrong.

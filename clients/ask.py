@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import ssl
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from audio.types import OUTPUT_RATE, Samples
 from clients.exchange import Exchange, Listener
 from clients.link import URL, Link, LinkError, Message, connect
 from clients.speech_end import DEFINITION, find_speech_end
+from clients.tls import EXPOSED, TrustError, is_exposed, trust_options, trusting
 
 _CHUNK: Final = OUTPUT_RATE // 50  # 20 ms, as a microphone delivers it
 _ROOM: Final = 10 ** (-75 / 20)  # a quiet room, RMS: a recording is followed by a room, never by digital silence
@@ -30,6 +32,7 @@ async def ask(  # noqa: PLR0913 - each is a fact of the question
     *,
     text: str | None = None,
     token: str | None = None,
+    trust: ssl.SSLContext | None = None,
     session: Message | None = None,
     timeout_s: float = 30.0,
     patience_s: float = _PATIENCE_S,
@@ -44,7 +47,7 @@ async def ask(  # noqa: PLR0913 - each is a fact of the question
     """
     if (samples is None) == (text is None):
         raise ValueError("Give either samples or a text.")
-    async with connect(url, token) as link:
+    async with connect(url, token, trust) as link:
         if session is not None:
             await link.update(session)
         asking = _Asking(link, asyncio.get_running_loop())
@@ -171,9 +174,18 @@ async def _with_room(samples: Samples) -> AsyncIterator[Samples]:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, for programs.")
 @click.option("--url", default=URL, show_default=True, help="The server's address.")
 @click.option("--token", envvar="PARLEY_TOKEN", show_envvar=True, help="The server's token, where it wants one.")
+@trust_options
 @click.option("--timeout", "timeout_s", default=30.0, show_default=True, help="Seconds to wait for an answer.")
 def command(  # noqa: PLR0913, PLR0917 - click passes every option
-    wav: Path | None, text: str | None, out: Path | None, as_json: bool, url: str, token: str | None, timeout_s: float
+    wav: Path | None,
+    text: str | None,
+    out: Path | None,
+    as_json: bool,
+    url: str,
+    token: str | None,
+    ca: Path | None,
+    fingerprint: str | None,
+    timeout_s: float,
 ) -> None:
     """Ask one question and print the answer with its timings.
 
@@ -183,10 +195,13 @@ def command(  # noqa: PLR0913, PLR0917 - click passes every option
         raise click.UsageError('Give a recording, or a question with --text "…".')
     try:
         samples = None if wav is None else resample(*read_wav(wav), OUTPUT_RATE)
-        exchange = asyncio.run(ask(url, samples, text=text, token=token, timeout_s=timeout_s))
+        trust = trusting(url, ca, fingerprint)
+        if is_exposed(url):
+            click.echo(EXPOSED, err=True)
+        exchange = asyncio.run(ask(url, samples, text=text, token=token, trust=trust, timeout_s=timeout_s))
         if out is not None and exchange.samples.size:
             write_wav(out, exchange.samples, OUTPUT_RATE)
-    except WavError as error:
+    except (WavError, TrustError) as error:
         _fail(str(error), 2)
     except LinkError as error:
         _fail(str(error), 1)

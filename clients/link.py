@@ -8,6 +8,7 @@ LinkError
 
 import base64
 import json
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final, Literal, TypeAlias
@@ -121,18 +122,31 @@ class Link:
 
 
 @asynccontextmanager
-async def connect(url: str = URL, token: str | None = None) -> AsyncIterator[Link]:
-    """Open a conversation for the length of an `async with`. Raises Unreachable or Refused."""
+async def connect(url: str = URL, token: str | None = None, trust: ssl.SSLContext | None = None) -> AsyncIterator[Link]:
+    """Open a conversation for the length of an `async with`. Raises Unreachable or Refused.
+
+    Of a `wss://` address the certificate is checked: against `trust`, or else the system's authorities.
+    """
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
     proxy: Literal[True] | None = None if _hostname(url) in _LOOPBACK else True
     try:
         websocket = await open_websocket(
-            url, additional_headers=headers, proxy=proxy, compression=None, max_size=_LARGEST_MESSAGE, close_timeout=2
+            url,
+            additional_headers=headers,
+            proxy=proxy,
+            compression=None,
+            max_size=_LARGEST_MESSAGE,
+            close_timeout=2,
+            ssl=(trust or True) if url.lower().startswith("wss:") else None,
         )
     except InvalidURI as error:
         raise Unreachable(f"{url} is not a websocket address. Write it like {URL}.") from error
     except InvalidStatus as error:
-        raise Refused(_refusal(url, error.response.status_code, token)) from error
+        raise Refused(_refusal(url, error.response.status_code, token, bytes(error.response.body or b""))) from error
+    except ssl.SSLCertVerificationError as error:
+        raise Refused(_distrust(url, error, pinned=trust is not None)) from error
+    except ssl.SSLError as error:
+        raise Refused(f"What answers at {url} speaks no TLS ({error.reason}): write ws:// if it shall not.") from error
     except (OSError, TimeoutError) as error:
         raise Unreachable(
             f"No Parley server answers at {url}: start it with `make run` or `parley serve`, or name another address "
@@ -167,18 +181,36 @@ def _hostname(url: str) -> str | None:
         return None
 
 
-def _refusal(url: str, status: int, token: str | None) -> str:
+def _distrust(url: str, error: ssl.SSLCertVerificationError, *, pinned: bool) -> str:
+    reason = error.verify_message if hasattr(error, "verify_message") else str(error.args[0])
+    if pinned:
+        return (
+            f"The server at {url} isn't the one to trust ({reason}). If its certificate is a new one, "
+            "take over what the server prints on start."
+        )
+    return (
+        f"The certificate of {url} isn't trusted ({reason}). If the server is your own, pass the fingerprint that it "
+        "prints on start with --tls-fingerprint, or its certificate's file with --tls-ca."
+    )
+
+
+def _refusal(url: str, status: int, token: str | None, body: bytes) -> str:
     match status:
+        case 400 if b"https_required" in body:
+            problem = "speaks TLS only: write wss:// instead of ws://."
         case 401 | 403 if token is None:
-            return f"The server at {url} wants a token: set PARLEY_TOKEN to the one that it was started with."
+            problem = "wants a token: set PARLEY_TOKEN to the one that it was started with."
         case 401 | 403:
-            return f"The server at {url} refused the token: set PARLEY_TOKEN to the one that it was started with."
-        case 429 | 503:
-            return f"The server at {url} has as many conversations as it can hold. Try again in a moment."
+            problem = "refused the token: set PARLEY_TOKEN to the one that it was started with."
+        case 429:
+            problem = "has had too many wrong tokens from your address. Try again in a minute."
+        case 503:
+            problem = "has as many conversations as it can hold. Try again in a moment."
         case 404:
             return f"There is no Realtime endpoint at {url} (HTTP 404). Parley's ends in /v1/realtime."
         case _:
-            return f"The server at {url} answered HTTP {status} instead of opening a conversation. Look at its log."
+            problem = f"answered HTTP {status} instead of opening a conversation. Look at its log."
+    return f"The server at {url} {problem}"
 
 
 def _lost(url: str, error: ConnectionClosed) -> Lost:

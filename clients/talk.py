@@ -1,7 +1,9 @@
 """`parley talk`: a conversation in the terminal, by microphone and loudspeaker."""
 
 import asyncio
+import ssl
 import sys
+from pathlib import Path
 from typing import Final
 
 import click
@@ -14,6 +16,7 @@ from audio.types import OUTPUT_RATE
 from clients.captions import Captions
 from clients.link import URL, Link, LinkError, Message, connect, decode
 from clients.playback import Playback
+from clients.tls import EXPOSED, TrustError, is_exposed, trust_options, trusting
 
 _HELP: Final = {"help_option_names": ["-h", "--help"]}
 
@@ -116,12 +119,20 @@ def _words(response: Message) -> str:
 @click.command(context_settings=_HELP)
 @click.option("--url", default=URL, show_default=True, help="The server's address.")
 @click.option("--token", envvar="PARLEY_TOKEN", show_envvar=True, help="The server's token, where it wants one.")
+@trust_options
 @click.option("--input", "microphone", metavar="NAME", help="The microphone: a number or a part of its name.")
 @click.option("--output", "speaker", metavar="NAME", help="The loudspeaker: a number or a part of its name.")
 @click.option("--half-duplex", "half", is_flag=True, help="Don't listen while Parley speaks (no headphones at hand).")
 @click.option("--devices", is_flag=True, help="List microphones and loudspeakers, and exit.")
 def command(  # noqa: PLR0913, PLR0917 - click passes every option
-    url: str, token: str | None, microphone: str | None, speaker: str | None, half: bool, devices: bool
+    url: str,
+    token: str | None,
+    ca: Path | None,
+    fingerprint: str | None,
+    microphone: str | None,
+    speaker: str | None,
+    half: bool,
+    devices: bool,
 ) -> None:
     """Talk with Parley by microphone and loudspeaker.
 
@@ -132,19 +143,30 @@ def command(  # noqa: PLR0913, PLR0917 - click passes every option
         if devices:
             click.echo(list_devices())
             return
-        asyncio.run(_talk(url, token, microphone, speaker, half=half))
+        trust = trusting(url, ca, fingerprint)
+        if is_exposed(url):
+            click.echo(EXPOSED, err=True)
+        asyncio.run(_talk(url, token, trust, microphone, speaker, half=half))
     except KeyboardInterrupt:
         click.echo("Goodbye.")
     except LinkError as error:
         _fail(str(error), 1)
-    except DeviceError as error:
+    except (DeviceError, TrustError) as error:
         _fail(str(error), 2)
 
 
-async def _talk(url: str, token: str | None, microphone: str | None, speaker: str | None, *, half: bool) -> None:
+async def _talk(  # noqa: PLR0913 - what the command was told
+    url: str,
+    token: str | None,
+    trust: ssl.SSLContext | None,
+    microphone: str | None,
+    speaker: str | None,
+    *,
+    half: bool,
+) -> None:
     console = Console()
     captions = Captions(console.print)
-    async with connect(url, token) as link, Speaker(speaker) as out, Microphone(microphone) as into:
+    async with connect(url, token, trust) as link, Speaker(speaker) as out, Microphone(microphone) as into:
         with Live(captions, console=console, refresh_per_second=12, transient=True):
             await Talk(link, into, out, captions, half=half).run()
 

@@ -18,12 +18,14 @@ MAY_IMPORT = {
     "clients": ("clients", "audio"),
 }
 HEAVY = {
+    "cryptography",
     "ctranslate2",
     "faster_whisper",
     "huggingface_hub",
     "onnxruntime",
     "openai",
     "piper",
+    "psutil",
     "sounddevice",
     "soxr",
     "starlette",

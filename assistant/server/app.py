@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -20,8 +21,12 @@ from starlette.websockets import WebSocket
 from assistant.config import Config
 from assistant.models import Store
 from assistant.server.auth import Guard, token_of_environment
+from assistant.server.client_secrets import ClientSecrets, Desk
+from assistant.server.guesses import Guesses
+from assistant.server.http_errors import explain, no_websocket, wants_websocket
 from assistant.server.listener import Listener, bind, url_of
 from assistant.server.realtime import NewConversation, Recording, Seats, converse, refuse
+from assistant.server.tls import Tls
 from pipeline.engines import Engines
 from pipeline.session import Session
 
@@ -93,38 +98,56 @@ class _House:
         )
 
 
-def build_app(
+def build_app(  # noqa: PLR0913 - each is a part of the server
     config: Config,
     engines: Engines | None = None,
     *,
     token: str | None = None,
     begin: NewConversation = Session,
     record: Recording | None = None,
+    now: Callable[[], float] = time.time,
 ) -> Starlette:
     """Return the ASGI app. Without `engines` it answers 503 until `app.state.house.warm(engines)`.
 
-    `token` is what clients must show, where there is one; `begin` starts a conversation; `record` has it recorded.
+    `token` is what clients must show, where there is one; `begin` starts a conversation; `record` has it recorded;
+    ephemeral keys expire by `now`, in seconds since 1970.
     """
     for suffix, kind in _TYPES.items():
         mimetypes.add_type(kind, suffix)
     house = _House(config, engines, begin, record)
+    secrets = ClientSecrets(now)
+    api = [
+        WebSocketRoute("/realtime", house.realtime),
+        Route("/realtime", wants_websocket),
+        Route("/realtime/client_secrets", Desk(config, secrets).create, methods=["POST"]),
+        WebSocketRoute("/{path:path}", no_websocket),
+    ]
     app = Starlette(
         routes=[
-            WebSocketRoute("/v1/realtime", house.realtime),
+            Mount("/v1", routes=api),
             Route("/healthz", house.healthz),
             Route("/readyz", house.readyz),
             Mount("/", _Page(directory=PAGE, html=True, check_dir=False)),
         ],
-        middleware=[Middleware(Guard, server=config.server, token=token)],
+        middleware=[
+            Middleware(Guard, server=config.server, token=token, secrets=secrets, guesses=Guesses(time.monotonic))
+        ],
+        exception_handlers={HTTPException: explain},
     )
     app.state.house = house
     return app
 
 
-async def serve(config: Config, store: Store, on_ready: Callable[[str], None], record: Recording | None = None) -> None:
+async def serve(
+    config: Config,
+    store: Store,
+    on_ready: Callable[[str], None],
+    record: Recording | None = None,
+    tls: Tls | None = None,
+) -> None:
     """Serve until SIGINT or SIGTERM; `on_ready` is told the URL once conversations can begin.
 
-    `record` has every conversation recorded.
+    `record` has every conversation recorded; `tls` makes it https:// and wss://.
 
     Raises OSError when the port is taken and ParleyError when there is no token, before anything is loaded.
     """
@@ -132,12 +155,16 @@ async def serve(config: Config, store: Store, on_ready: Callable[[str], None], r
     token = token_of_environment(config.server.host)
     with bind(config.server) as bound:
         app = build_app(config, token=token, record=record)
-        listener = Listener(app, config.server)
+        listener = Listener(app, config.server, None if tls is None else tls.context)
+        url = url_of(bound, secure=tls is not None)
         try:
             async with asyncio.TaskGroup() as group:
-                warm = group.create_task(_warm(config, store, app, listener, lambda: on_ready(url_of(bound))))
+                beside = [group.create_task(_warm(config, store, app, listener, lambda: on_ready(url)))]
+                if tls is not None:
+                    beside.append(group.create_task(tls.keep()))
                 await listener.serve([bound])
-                warm.cancel()
+                for task in beside:
+                    task.cancel()
         except* Exception as group_error:  # noqa: BLE001 - the same, out of its group
             raise _only(group_error) from None
 

@@ -4,9 +4,11 @@ import asyncio
 import contextlib
 import signal
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from typing import Final
+from urllib.parse import urlsplit
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -15,6 +17,7 @@ from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from assistant.config import Server as ServerConfig
+from assistant.server.addresses import addresses_on_lan
 from pipeline.errors import ParleyError
 
 _CLOSE_S: Final = 1.0
@@ -64,7 +67,7 @@ class _Socket(WebSocketsSansIOProtocol):
 class Listener(uvicorn.Server):
     """Serves an app on a socket until SIGINT, SIGTERM or `should_exit`; `listening` is set once it accepts."""
 
-    def __init__(self, app: ASGIApp, config: ServerConfig) -> None:
+    def __init__(self, app: ASGIApp, config: ServerConfig, tls: ssl.SSLContext | None = None) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
@@ -77,6 +80,7 @@ class Listener(uvicorn.Server):
                 access_log=False,
                 server_header=False,
                 timeout_graceful_shutdown=1,
+                ssl_context_factory=None if tls is None else lambda _config, _default: tls,
             )
         )
         self.listening = asyncio.Event()
@@ -112,9 +116,19 @@ def bind(config: ServerConfig) -> socket.socket:
     return socket.create_server(address[:2], family=family, backlog=128)
 
 
-def url_of(bound: socket.socket) -> str:
+def url_of(bound: socket.socket, *, secure: bool = False) -> str:
     """Return the URL of a bound socket; of one on every address, the one for this machine."""
     host, port = bound.getsockname()[:2]
     if host in {"0.0.0.0", "::"}:
         host = "127.0.0.1" if host == "0.0.0.0" else "::1"
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return _url("https" if secure else "http", host, port)
+
+
+def addresses_for_others(config: ServerConfig, url: str) -> list[str]:
+    """Return the URLs at which other machines reach the server whose own URL is `url`."""
+    parts = urlsplit(url)
+    return [_url(parts.scheme, address, parts.port) for address in addresses_on_lan(config.host)]
+
+
+def _url(scheme: str, host: str, port: int | None) -> str:
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"

@@ -11,6 +11,7 @@ from typing import Final, Protocol, TypeAlias, TypeVar
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from assistant.config import Config
+from assistant.server.client_secrets import beginning
 from assistant.server.decode import Decoder
 from assistant.server.encode import Encoder
 from assistant.server.session_config import SessionConfig
@@ -103,6 +104,7 @@ async def converse(
     """Serve one client until it leaves, or the server hangs up."""
     await websocket.accept(_subprotocol(websocket))
     session = SessionConfig.fresh(config, websocket.query_params.get("model") or "parley")
+    session = session.updated(beginning(websocket.scope))
     if record is not None:
         begin = record(session.session_id, begin)
     connection = _Connection(websocket, config, session, begin(engines, session.settings(), new_id=random_id))

@@ -60,7 +60,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[Config]:
     """A server that is ready at once and stops."""
     seen: list[Config] = []
 
-    async def serve(config: Config, _store: Store, on_ready: Callable[[str], None], _record: None) -> None:
+    async def serve(config: Config, _store: Store, on_ready: Callable[[str], None], _record: None, _tls: None) -> None:
         await asyncio.sleep(0)
         seen.append(config)
         on_ready("http://127.0.0.1:8765")

@@ -252,7 +252,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[Recording | None]:
     told: list[Recording | None] = []
 
     async def serve(
-        _config: Config, _store: Store, on_ready: Callable[[str], None], record: Recording | None = None
+        _config: Config, _store: Store, on_ready: Callable[[str], None], record: Recording | None, _tls: None
     ) -> None:
         await asyncio.sleep(0)
         told.append(record)

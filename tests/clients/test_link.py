@@ -8,6 +8,7 @@ import pytest
 
 from clients import link
 from clients.link import LinkError, Lost, Refused, Unreachable, connect
+from clients.tls import is_exposed
 
 
 def test_sound_survives_the_wire() -> None:
@@ -59,6 +60,21 @@ def test_no_server_says_how_to_start_one(unused_port: int) -> None:
         f"No Parley server answers at {url}: start it with `make run` or `parley serve`, or name another address "
         "with --url.",
     )
+
+
+@pytest.mark.parametrize(
+    ("url", "exposed"),
+    [
+        ("ws://127.0.0.1:8765/v1/realtime", False),
+        ("ws://localhost/v1/realtime", False),
+        ("ws://[::1]/v1/realtime", False),
+        ("ws://192.168.1.5:8765/v1/realtime", True),
+        ("ws://localhost.example/v1/realtime", True),
+        ("wss://192.168.1.5:8765/v1/realtime", False),
+    ],
+)
+def test_an_address_where_others_can_listen_in(url: str, exposed: bool) -> None:
+    assert is_exposed(url) is exposed
 
 
 def test_an_address_of_another_kind_is_named() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import ssl
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
@@ -82,11 +83,13 @@ class Running:
 
 
 @contextmanager
-def running(config: Config, engines: Engines, token: str | None = None, **options: Any) -> Iterator[Running]:
+def running(
+    config: Config, engines: Engines, token: str | None = None, *, tls: ssl.SSLContext | None = None, **options: Any
+) -> Iterator[Running]:
     with bind(config.server) as bound:
-        listener = Listener(build_app(config, engines, token=token, **options), config.server)
+        listener = Listener(build_app(config, engines, token=token, **options), config.server, tls)
         thread = threading.Thread(target=lambda: asyncio.run(listener.serve([bound])), name="server")
-        url = url_of(bound)
+        url = url_of(bound, secure=tls is not None)
         thread.start()
         try:
             yield Running(url, listener, token)

@@ -1,0 +1,52 @@
+"""Errors of the HTTP side, in the shape that OpenAI's clients read: `{"error": {type, code, message, param}}`."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.websockets import WebSocket
+
+API: Final = "/v1/"
+"""Below this path every answer is the API's."""
+
+_KINDS: Final[Mapping[int, str]] = {429: "rate_limit_error"}
+_NOWHERE: Final = "There is nothing at {path}. Conversations are held over a websocket at /v1/realtime."
+
+
+def refusal(
+    status: int, code: str, message: str, param: str | None = None, headers: Mapping[str, str] | None = None
+) -> Response:
+    """Return the response that says why a request is refused."""
+    kind = _KINDS.get(status, "invalid_request_error" if status < 500 else "server_error")
+    body = {"error": {"type": kind, "code": code, "message": message, "param": param}}
+    return JSONResponse(body, status, dict(headers or {}))
+
+
+async def explain(request: Request, error: Exception) -> Response:
+    """Answer for a route that isn't there, or not for this method (a handler of Starlette's HTTPException)."""
+    assert isinstance(error, HTTPException)
+    path = request.url.path
+    if not path.startswith(API):
+        return PlainTextResponse(error.detail, error.status_code, error.headers)
+    match error.status_code:
+        case 404:
+            return refusal(404, "not_found", _NOWHERE.format(path=path))
+        case 405:
+            allowed = (error.headers or {}).get("Allow", "")
+            message = f"{path} doesn't take {request.method}. Use {allowed}."
+            return refusal(405, "method_not_allowed", message, headers=error.headers)
+        case status:
+            return refusal(status, "refused", error.detail, headers=error.headers)
+
+
+async def wants_websocket(_: Request) -> Response:
+    """Answer a plain request for what is a websocket."""
+    message = "Conversations are held over a websocket: open wss:// or ws:// here, instead of sending a request."
+    return refusal(426, "websocket_required", message, headers={"Connection": "Upgrade", "Upgrade": "websocket"})
+
+
+async def no_websocket(websocket: WebSocket) -> None:
+    """Answer who opens a websocket where there is none."""
+    await websocket.send_denial_response(refusal(404, "not_found", _NOWHERE.format(path=websocket.url.path)))
