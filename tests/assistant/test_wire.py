@@ -13,7 +13,7 @@ from assistant.config import load
 from assistant.server import sound
 from assistant.server.session_config import SessionConfig
 from assistant.server.sound import SoundIn, SoundOut
-from assistant.server.wire import FrameError, SessionUpdate, decode_base64, encode, parse
+from assistant.server.wire import FrameError, ResponseCreate, SessionUpdate, decode_base64, encode, parse
 from pipeline.errors import RequestError
 
 LIMIT = 2**20
@@ -42,7 +42,8 @@ def test_every_client_event_has_a_class():
     }
     for kind, fields in frames.items():
         event = parse(json.dumps({"type": kind, "event_id": "e1", **fields}), max_bytes=LIMIT)
-        assert (event.type, event.event_id) == (kind, "e1")
+        assert event.event_id == "e1"
+        assert isinstance(event, ResponseCreate) if kind == "response.create" else event.type == kind
     assert parse('{"type": "session.update", "session": {"tracing": null}}', max_bytes=LIMIT) == SessionUpdate(
         {"tracing": None}
     )
@@ -213,7 +214,14 @@ def test_server_vad_is_silence_alone(session):
         ("output_modalities", ["text", "audio"], "invalid_value"),
         ("output_modalities", ["smell"], "invalid_value"),
         ("instructions", 7, "invalid_value"),
-        ("type", "transcription", "unsupported_session"),
+        ("type", "translation", "invalid_value"),
+        ("prompt", {"id": "pmpt_1"}, "unsupported_parameter"),
+        ("truncation", "sometimes", "invalid_value"),
+        ("truncation", {"type": "retention_ratio", "retention_ratio": 1.5}, "invalid_value"),
+        ("audio.input.noise_reduction.strength", 2, "invalid_value"),
+        ("audio.input.noise_reduction.type", "quiet", "invalid_value"),
+        ("reasoning.effort", "enormous", "invalid_value"),
+        ("include", ["everything"], "invalid_value"),
         ("modalities", ["text"], "unknown_parameter"),
         ("audio.input.turn_detection.patience", 5, "unknown_parameter"),
         ("parley.colour", "red", "unknown_parameter"),
@@ -230,6 +238,61 @@ def test_a_wrong_update_names_its_field(session, path, value, code):
 def test_a_client_may_send_back_the_object_it_was_shown(session):
     shown = session.updated({"parley": {"timings": True}})
     assert shown.updated(shown.wire()) == shown
+
+
+@pytest.mark.parametrize(
+    ("truncation", "chars", "retention"),
+    [
+        ("auto", 6000, 0.5),
+        ({"type": "retention_ratio", "retention_ratio": 0.8}, 6000, 0.8),
+        (
+            {"type": "retention_ratio", "retention_ratio": 0.8, "token_limits": {"post_instructions": 500}},
+            2000,
+            0.8,
+        ),
+        (
+            {"type": "retention_ratio", "retention_ratio": 0.0, "token_limits": {"post_instructions": 50_000}},
+            6000,
+            0.0,
+        ),
+        ("disabled", 10**9, 1.0),
+    ],
+)
+def test_truncation_is_how_much_the_model_is_shown(session, truncation, chars, retention):
+    updated = session.updated({"truncation": truncation})
+    settings = updated.settings()
+    assert (settings.max_history_chars, settings.history_retention) == (chars, retention)
+    assert updated.wire()["truncation"] == truncation
+    assert updated.updated({"truncation": None}).settings().max_history_chars == 6000
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("tracing", {"workflow_name": "kitchen", "group_id": "g", "metadata": {"a": 1}}),
+        ("reasoning", {"effort": "low"}),
+        ("include", ["item.input_audio_transcription.logprobs"]),
+        ("max_output_tokens", "inf"),
+        ("prompt", None),
+    ],
+)
+def test_what_changes_nothing_here_is_accepted_and_shown(session, key, value):
+    assert session.updated({key: value}).wire()[key] == value
+    assert session.updated({key: value}).updated({key: None}).wire().get(key) == session.wire().get(key)
+
+
+def test_noise_reduction_merges(session):
+    updated = session.updated(nested("audio.input.noise_reduction", {"type": "near_field", "strength": 0.5}))
+    merged = updated.updated(nested("audio.input.noise_reduction.type", "far_field")).wire()
+    assert at(merged, "audio.input.noise_reduction") == {"type": "far_field", "strength": 0.5}
+    assert (
+        at(updated.updated(nested("audio.input.noise_reduction", None)).wire(), "audio.input.noise_reduction") is None
+    )
+
+
+@pytest.mark.parametrize(("voice", "name"), [("alloy", "alloy"), ({"id": "voice_1"}, "voice_1"), ("piper-joe", None)])
+def test_a_voice_is_a_wish(session, voice, name):
+    assert session.updated(nested("audio.output.voice", voice)).settings().voice == name
 
 
 # --- Sound ---
