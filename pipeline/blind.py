@@ -5,7 +5,8 @@ from typing import Final
 
 from pipeline.engines import ChatMessage, Generated, LanguageModel
 
-UNSEEN: Final = "(I am showing you a picture, but you have no eyes and cannot see it.)"
+UNSEEN: Final = "(This is about a picture that you cannot see. If you need it, answer: Sorry, I cannot see pictures.)"
+"""Small models make up what they aren't shown unless they are told what to say, and told last."""
 
 
 class Blind:
@@ -20,16 +21,16 @@ class Blind:
         self, messages: Sequence[ChatMessage], *, max_tokens: int, temperature: float
     ) -> AsyncGenerator[Generated, None]:
         """Generate as the model does."""
-        return self._model.stream(in_words(messages), max_tokens=max_tokens, temperature=temperature)
+        told = [_told(message) for message in messages]
+        return self._model.stream(told, max_tokens=max_tokens, temperature=temperature)
 
     async def prefill(self, messages: Sequence[ChatMessage]) -> float | None:
         """Read as the model does."""
-        return await self._model.prefill(in_words(messages))
+        *others, last = messages
+        # The last message may go on, so its sentence isn't there yet: what is read is still how the prompt begins.
+        return await self._model.prefill([*map(_told, others), ChatMessage(last.role, last.content)])
 
 
-def in_words(messages: Sequence[ChatMessage]) -> list[ChatMessage]:
-    """Return the messages with a sentence, before their words, instead of their pictures."""
-    return [
-        ChatMessage(message.role, f"{UNSEEN}\n{message.content}".rstrip()) if message.pictures else message
-        for message in messages
-    ]
+def _told(message: ChatMessage) -> ChatMessage:
+    """Return the message with a sentence after its words instead of its pictures."""
+    return ChatMessage(message.role, f"{message.content} {UNSEEN}".strip()) if message.pictures else message

@@ -1,5 +1,7 @@
 """Tokens spell a text, character by character."""
 
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -30,7 +32,7 @@ def test_together_they_are_the_text(rest: str, data: st.DataObject) -> None:
     text = f"a{rest}"
     whole = text.encode()
     cuts = sorted(data.draw(st.sets(st.integers(1, len(whole)), max_size=8)) | {0, len(whole)})
-    pieces = [whole[start:end] for start, end in zip(cuts, cuts[1:], strict=False)]
+    pieces = [whole[start:end] for start, end in itertools.pairwise(cuts)]
     tokens = spelled(
         range(len(pieces)),
         [-1.0] * len(pieces),

@@ -202,7 +202,7 @@ def test_a_picture_reaches_a_model_that_takes_it(serve, model, sees):
     assert item.content[1].image_url == PNG
     asked = model.prompts[-1][-1]
     assert asked.pictures == ((Picture(PNG),) if sees else ())
-    assert asked.content == ("What is this?" if sees else f"{UNSEEN}\nWhat is this?")
+    assert asked.content == ("What is this?" if sees else f"What is this? {UNSEEN}")
 
 
 def test_an_address_of_a_picture_is_refused(serve):

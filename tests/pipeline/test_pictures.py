@@ -7,7 +7,7 @@ from pipeline.blind import UNSEEN
 from pipeline.conversation import MAX_PICTURES_BYTES
 from pipeline.engines import ChatMessage, Picture
 from pipeline.history import Item, Text, prompt
-from tests.pipeline.doubles import Conversation, ScriptedLlm
+from tests.pipeline.doubles import Conversation, ScriptedLlm, ScriptedStt
 from tests.pipeline.scripts import rejected
 
 CAT = Picture("data:image/png;base64,Y2F0", "low")
@@ -31,7 +31,7 @@ def test_a_model_that_takes_pictures_is_given_it() -> None:
 def test_one_that_does_not_is_told_in_words() -> None:
     talk = Conversation()
     talk.hold(show)
-    assert talk.llm.prompts[-1][-1] == ChatMessage("user", f"{UNSEEN}\nWhat is this?")
+    assert talk.llm.prompts[-1][-1] == ChatMessage("user", f"What is this? {UNSEEN}")
 
 
 def test_it_stays_in_the_conversation_unchanged() -> None:
@@ -41,17 +41,26 @@ def test_it_stays_in_the_conversation_unchanged() -> None:
     assert retrieved.item == SHOWN
 
 
-def test_reading_ahead_knows_it_too() -> None:
-    talk = Conversation()
+def test_what_is_read_ahead_is_how_the_prompt_begins() -> None:
+    talk = Conversation(live=ScriptedStt(takes_s=0.05))
 
     async def show_and_ask(talk: Conversation) -> None:
-        await talk.ask(events.CreateItem(Item("shown", "user", (CAT,))))
+        await talk.ask(events.CreateItem(SHOWN))
+        await talk.ask(events.CreateResponse(output="text"))
+        await asyncio.sleep(1.0)
+        await talk.ask(events.CreateItem(Item("more", "user", (CAT,))))
         await talk.say(1.0)
         await talk.hush(3.0)
 
     talk.hold(show_and_ask)
-    assert talk.llm.prompts[-1][-1] == ChatMessage("user", f"{UNSEEN}\nwhat time is it")
-    assert any(UNSEEN in messages[-1].content for messages in talk.llm.prefilled)
+    asked = talk.llm.prompts[-1]
+    assert asked[-1] == ChatMessage("user", f"what time is it {UNSEEN}")
+    assert asked[:-1] == [
+        ChatMessage("system", "Be brief."),
+        ChatMessage("user", f"What is this? {UNSEEN}"),
+        ChatMessage("assistant", "It is noon."),
+    ]
+    assert talk.llm.prefilled[-1] == [*asked[:-1], ChatMessage("user", "what time is it")]
 
 
 def test_there_is_room_for_so_many() -> None:
