@@ -11,6 +11,8 @@ from pipeline import events
 Heard: TypeAlias = events.TranscriptDelta | events.TranscriptCompleted | events.TranscriptFailed
 
 _TYPE: Final = "conversation.item.input_audio_transcription"
+_REMEMBERED: Final = 8
+"""Utterances whose deltas count until they are completed; those without words never are."""
 
 
 class Transcripts:
@@ -29,6 +31,8 @@ class Transcripts:
         match heard:
             case events.TranscriptDelta(item_id, text):
                 self._told[item_id] = self._told.get(item_id, "") + text
+                if len(self._told) > _REMEMBERED:
+                    del self._told[next(iter(self._told))]
                 yield {"type": f"{_TYPE}.delta", **place, "delta": text}
             case events.TranscriptCompleted(item_id, text, audio_s, tokens):
                 told = self._told.pop(item_id, "")

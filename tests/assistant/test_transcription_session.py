@@ -142,6 +142,15 @@ def test_logprobs_are_for_who_asks(transcribes):
     assert [message.get("logprobs") for message in partly[:-1]] == [None] * (1 + transcribes)
 
 
+def test_utterances_that_come_to_nothing_take_no_memory(session):
+    transcripts = Transcripts()
+    for number in range(1000):
+        list(transcripts.messages(events.TranscriptDelta(f"item_{number}", "um"), session))
+    assert len(transcripts._told) == 8
+    (done,) = transcripts.messages(events.TranscriptCompleted("item_999", "um", 1.0), session)
+    assert done["transcript"] == "um"
+
+
 def test_what_failed_is_forgotten(session):
     messages = told(
         session,

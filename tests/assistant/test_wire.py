@@ -323,6 +323,27 @@ def test_sound_survives_the_wire(form):
     assert np.sqrt(np.mean((heard[middle] - expected[middle]) ** 2)) < 0.02
 
 
+@given(st.sampled_from(["audio/pcmu", "audio/pcma"]), st.binary(min_size=1, max_size=200))
+def test_what_was_coded_once_is_coded_alike_again(form, data):
+    levels = sound._LEVELS[form][np.frombuffer(data, np.uint8)].astype(np.int32)
+    again = sound._NEAREST[form][levels + 32768]
+    assert sound._LEVELS[form][again].tolist() == levels.tolist()
+
+
+@given(st.sampled_from(["audio/pcm", "audio/pcmu", "audio/pcma"]), st.lists(st.integers(0, 400), max_size=6), st.data())
+def test_how_a_stream_is_cut_changes_nothing(form, sizes, data):
+    width = 2 if form == "audio/pcm" else 1
+    whole = data.draw(st.binary(min_size=width * sum(sizes), max_size=width * sum(sizes)))
+    one, other = SoundIn(form), SoundIn(form)
+    pieces = []
+    at = 0
+    for size in sizes:
+        pieces.append(one.feed(whole[at : at + width * size], "audio"))
+        at += width * size
+    cut = np.concatenate([*pieces, one.flush()])
+    assert np.allclose(cut, np.concatenate([other.feed(whole, "audio"), other.flush()]), atol=1e-4)
+
+
 def test_half_a_sample_is_refused():
     with pytest.raises(RequestError, match="odd number of bytes"):
         SoundIn("audio/pcm").feed(base64.b64decode("AAAA"), "audio")
