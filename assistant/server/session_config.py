@@ -223,7 +223,7 @@ def _merged(old: Tree, changes: Tree, defaults: Tree) -> Tree:
         elif key == "voice" and isinstance(value, dict) and isinstance(value.get("id"), str):
             new[key] = value["id"]  # the protocol shows a custom voice by its name alone
         elif key == "turn_detection" and isinstance(value, dict):
-            new[key] = _merged_detection(old[key], value)
+            new[key] = _merged_detection(old.get(key), value)
         elif key in _MERGED and isinstance(value, dict):
             new[key] = _merged(old.get(key) or defaults.get(key) or {}, value, defaults.get(key) or {})
         else:

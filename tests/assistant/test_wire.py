@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assistant.config import load
@@ -15,6 +15,7 @@ from assistant.server.session_config import SessionConfig
 from assistant.server.sound import SoundIn, SoundOut
 from assistant.server.wire import FrameError, ResponseCreate, SessionUpdate, decode_base64, encode, parse
 from pipeline.errors import RequestError
+from tests.e2e.schema import check_message
 
 LIMIT = 2**20
 
@@ -279,6 +280,38 @@ def test_truncation_is_how_much_the_model_is_shown(session, truncation, chars, r
 def test_what_changes_nothing_here_is_accepted_and_shown(session, key, value):
     assert session.updated({key: value}).wire()[key] == value
     assert session.updated({key: value}).updated({key: None}).wire().get(key) == session.wire().get(key)
+
+
+_KEYS = st.sampled_from(
+    (
+        "type audio input output format rate voice id speed transcription language languages prompt keywords model "
+        "turn_detection threshold silence_duration_ms idle_timeout_ms eagerness noise_reduction strength include "
+        "instructions output_modalities max_output_tokens truncation retention_ratio token_limits post_instructions "
+        "tracing reasoning parley timings"
+    ).split()
+)
+_VALUES = st.sampled_from(
+    (
+        "realtime transcription audio/pcm audio/pcmu audio/mp3 server_vad semantic_vad near_field retention_ratio auto "
+        "disabled inf en text audio low item.input_audio_transcription.logprobs"
+    ).split()
+)
+_PATCHES = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 90_000) | st.floats(allow_nan=False) | _VALUES | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(_KEYS, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=400)
+@given(st.lists(st.dictionaries(_KEYS, _PATCHES, min_size=1, max_size=3), max_size=3), st.booleans())
+def test_any_update_is_in_force_whole_or_refused_by_name(patches, transcribes):
+    session = SessionConfig.fresh(load(), "gpt-realtime", transcribes=transcribes)
+    for patch in patches:
+        with contextlib.suppress(RequestError):
+            session = session.updated(patch)
+        check_message({"type": "session.updated", "event_id": "event_1", "session": session.wire()})
+        assert session.settings().turn_taking.create_response in {True, False}
 
 
 def test_noise_reduction_merges(session):
