@@ -156,6 +156,10 @@ class _LanguageModel:
         self._model = model
         self._calls = calls
 
+    @property
+    def takes_pictures(self) -> bool:
+        return self._model.takes_pictures
+
     def stream(
         self, messages: Sequence[ChatMessage], *, max_tokens: int, temperature: float
     ) -> AsyncGenerator[Generated, None]:
