@@ -19,6 +19,7 @@ from starlette.websockets import WebSocket
 
 from assistant.config import Config
 from assistant.models import Store
+from assistant.server.api.routes import api_routes
 from assistant.server.auth import Guard, token_of_environment
 from assistant.server.listener import Listener, bind, url_of
 from assistant.server.realtime import NewConversation, Recording, Seats, converse, refuse
@@ -58,15 +59,15 @@ class _House:
         self._seats = Seats(config.server.max_sessions)
         self._opened = time.monotonic()
         self._warm_s = 0.0
-        self._engines = engines
+        self.engines = engines
 
     def warm(self, engines: Engines | None) -> None:
         """Let clients in, now that there are engines; None shuts the door again."""
-        self._engines = engines
+        self.engines = engines
         self._warm_s = time.monotonic() - self._opened
 
     async def realtime(self, websocket: WebSocket) -> None:
-        engines = self._engines
+        engines = self.engines
         if engines is None:
             await refuse(websocket, "not_ready", "The models are still being loaded. Try again in a few seconds.")
             return
@@ -81,7 +82,7 @@ class _House:
         return JSONResponse({"status": "alive"})
 
     async def readyz(self, _: Request) -> Response:
-        if self._engines is None:
+        if self.engines is None:
             return JSONResponse({"status": "loading"}, 503)
         return JSONResponse(
             {
@@ -113,6 +114,7 @@ def build_app(
             WebSocketRoute("/v1/realtime", house.realtime),
             Route("/healthz", house.healthz),
             Route("/readyz", house.readyz),
+            *api_routes(config, lambda: house.engines),
             Mount("/", _Page(directory=PAGE, html=True, check_dir=False)),
         ],
         middleware=[Middleware(Guard, server=config.server, token=token)],

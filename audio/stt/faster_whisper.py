@@ -22,6 +22,8 @@ from audio.pcm import check_heard
 from audio.stt.guards import Attempt, Guards
 from audio.types import INPUT_RATE, Samples, Segment, Transcript, Word
 
+_AT_ONCE: Final = 2
+"""Sounds that are worked on side by side: what is said never queues behind a piece of a file. They share the weights."""
 _MIN_S: Final = 0.1
 _MAX_WINDOW_S: Final = 28.0
 """Longer sound goes through the library's own sliding window."""
@@ -46,11 +48,16 @@ class FasterWhisper:
     def __init__(self, model: Path, *, threads: int, short_window: bool = True) -> None:
         """Load the CTranslate2 model in the folder `model`, as 8-bit integers."""
         self._whisper: Any = WhisperModel(
-            str(model), device="cpu", compute_type="int8", cpu_threads=threads, local_files_only=True
+            str(model),
+            device="cpu",
+            compute_type="int8",
+            cpu_threads=threads,
+            num_workers=_AT_ONCE,
+            local_files_only=True,
         )
         self._short_window = short_window
         self._tokenizers: dict[str, Any] = {}
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix="whisper")
+        self._executor = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="whisper")
 
     async def transcribe(
         self,
@@ -81,7 +88,7 @@ class FasterWhisper:
         await self.transcribe(tone.astype(np.float32), language="en")
 
     def close(self) -> None:
-        """Stop the thread after the utterance in progress."""
+        """Stop the threads after the utterances in progress."""
         self._executor.shutdown(wait=False, cancel_futures=True)
 
     def _transcribe(self, audio: Samples, asked: "_Asked") -> Transcript:

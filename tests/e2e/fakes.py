@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 import numpy as np
 
 from audio.types import INPUT_RATE, OUTPUT_RATE, Samples
-from pipeline.engines import ChatMessage, Engines, Finish, Generated, TextDelta, Transcript
+from pipeline.engines import ChatMessage, Engines, Finish, Generated, Sampling, TextDelta, Transcript
 
 HEARD = "what time is it"
 ANSWER = "It is half past nine. You have plenty of time left."
@@ -39,7 +39,15 @@ class SureTurnDetector:
 class OneSentenceRecogniser:
     """Stands for the recogniser."""
 
-    async def transcribe(self, audio: Samples, *, language: str | None = None, prompt: str = "") -> Transcript:
+    async def transcribe(
+        self,
+        audio: Samples,
+        *,
+        language: str | None = None,
+        prompt: str = "",
+        temperature: float = 0.0,
+        words: bool = False,
+    ) -> Transcript:
         await asyncio.sleep(0)
         return Transcript(HEARD, "en")
 
@@ -51,7 +59,7 @@ class OneAnswerModel:
         self.prompts: list[Sequence[ChatMessage]] = []
 
     async def stream(
-        self, messages: Sequence[ChatMessage], *, max_tokens: int, temperature: float
+        self, messages: Sequence[ChatMessage], *, max_tokens: int, temperature: float, sampling: Sampling | None = None
     ) -> AsyncIterator[Generated]:
         self.prompts.append(messages)
         words = ANSWER.split(" ")
@@ -68,7 +76,7 @@ class BrokenModel(OneAnswerModel):
     """Stands for a language model that fails."""
 
     async def stream(
-        self, messages: Sequence[ChatMessage], *, max_tokens: int, temperature: float
+        self, messages: Sequence[ChatMessage], *, max_tokens: int, temperature: float, sampling: Sampling | None = None
     ) -> AsyncIterator[Generated]:
         yield TextDelta("It")
         raise RuntimeError("out of memory")
