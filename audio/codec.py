@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from fractions import Fraction
-from typing import BinaryIO, Final, Literal, TypeAlias, get_args
+from typing import Any, BinaryIO, Final, Literal, TypeAlias, get_args
 
 import av
 import av.error
@@ -44,8 +44,8 @@ class SoundFileError(ValueError):
 def decode(file: BinaryIO) -> Iterator[Samples]:
     """Read the first sound track of a file, mixed to mono, at INPUT_RATE, in pieces of some milliseconds.
 
-    Damaged parts are left out, and a file that is cut short ends early. Raises SoundFileError when it isn't a sound file
-    or nothing in it can be read.
+    Damaged parts are left out, and a file that is cut short ends early. Raises SoundFileError when it isn't a sound
+    file or nothing in it can be read.
     """
     try:
         container = av.open(file, "r", options={"format_whitelist": _READ})
@@ -64,7 +64,7 @@ def decode(file: BinaryIO) -> Iterator[Samples]:
         raise SoundFileError(f"The file holds no sound that can be read: it is empty or damaged. {_CURE}")
 
 
-def _frames(packets: Iterator[av.Packet]) -> Iterator[AudioFrame]:
+def _frames(packets: Iterator["av.Packet[Any]"]) -> Iterator[AudioFrame]:
     while True:
         try:
             packet = next(packets)
@@ -164,7 +164,9 @@ class _Tempo:
         source = self._graph.add_abuffer(
             format="fltp", sample_rate=OUTPUT_RATE, layout="mono", time_base=Fraction(1, OUTPUT_RATE)
         )
-        self._graph.link_nodes(source, self._graph.add("atempo", f"{tempo}"), self._graph.add("abuffersink")).configure()
+        self._graph.link_nodes(
+            source, self._graph.add("atempo", f"{tempo}"), self._graph.add("abuffersink")
+        ).configure()
         self._pts = 0
 
     def __call__(self, samples: Samples | None) -> Samples:

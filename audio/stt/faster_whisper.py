@@ -9,6 +9,7 @@ the end.
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,7 +24,7 @@ from audio.stt.guards import Attempt, Guards
 from audio.types import INPUT_RATE, Samples, Segment, Transcript, Word
 
 _AT_ONCE: Final = 2
-"""Sounds that are worked on side by side: what is said never queues behind a piece of a file. They share the weights."""
+"""Sounds worked on side by side: what is said never queues behind a piece of a file. They share the weights."""
 _MIN_S: Final = 0.1
 _MAX_WINDOW_S: Final = 28.0
 """Longer sound goes through the library's own sliding window."""
@@ -181,7 +182,9 @@ class FasterWhisper:
     ) -> list[tuple[Word, ...]]:
         """Return the words of each phrase, and when they were said: where the decoder looked when it wrote them."""
         said = [[tokens[at] for at in phrase.at if tokens[at] < tokenizer.eot] for phrase in phrases]
-        (found,) = self._whisper.find_alignment(tokenizer, [sum(said, [])], encoded, features.shape[1])
+        (found,) = self._whisper.find_alignment(
+            tokenizer, [list(chain.from_iterable(said))], encoded, features.shape[1]
+        )
         words: list[tuple[Word, ...]] = []
         rest = iter(found)
         for phrase in said:

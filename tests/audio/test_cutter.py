@@ -1,5 +1,7 @@
 """Long sounds are cut at their silences; nothing that was said is lost."""
 
+from itertools import pairwise
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -63,7 +65,7 @@ def test_no_voice_is_lost_and_no_piece_is_too_long(stretches, step) -> None:
     for start, end in pieces:
         assert 0 <= start < end
         assert end - start <= LONGEST_S
-    for (_, before), (after, _) in zip(pieces, pieces[1:], strict=False):
+    for (_, before), (after, _) in pairwise(pieces):
         assert before <= after
     for at in range(0, samples.size - WINDOW + 1, WINDOW):
         if score(samples[at : at + WINDOW]) >= 0.5:

@@ -11,8 +11,7 @@ from openai import AsyncOpenAI, OpenAI
 
 from audio.codec import FORMATS, Encoder, decode
 from audio.pcm import from_pcm16
-from audio.types import INPUT_RATE, OUTPUT_RATE
-from audio.types import Segment, Transcript, Word
+from audio.types import INPUT_RATE, OUTPUT_RATE, Segment, Transcript, Word
 from pipeline.engines import Finish, TextDelta
 from tests.e2e.fakes import ANSWER, HEARD, OneAnswerModel, OneSentenceRecogniser, fake_engines, silence, voice
 
@@ -46,7 +45,9 @@ class TimedRecogniser(OneSentenceRecogniser):
 
     async def transcribe(self, audio, *, language=None, prompt="", temperature=0.0, words=False):
         self.asked.append((language, prompt, temperature, words))
-        segment = Segment(HEARD, 0.5, 2.0, tokens=(1, 2), logprob=-0.2, words=(Word("what", 0.5, 1.0),) if words else ())
+        segment = Segment(
+            HEARD, 0.5, 2.0, tokens=(1, 2), logprob=-0.2, words=(Word("what", 0.5, 1.0),) if words else ()
+        )
         return Transcript(HEARD, language or "en", -0.5, (segment,))
 
 
@@ -74,7 +75,11 @@ def test_a_completion(serve):
     (choice,) = completion.choices
     assert (choice.message.content, choice.message.role, choice.finish_reason) == (ANSWER, "assistant", "stop")
     assert completion.id.startswith("chatcmpl")
-    assert (completion.usage.prompt_tokens, completion.usage.completion_tokens, completion.usage.total_tokens) == (20, 3, 23)
+    assert (completion.usage.prompt_tokens, completion.usage.completion_tokens, completion.usage.total_tokens) == (
+        20,
+        3,
+        23,
+    )
     assert completion.usage.prompt_tokens_details.cached_tokens == 5
 
 
@@ -158,9 +163,9 @@ def test_everything_works_asynchronously_and_with_the_token(serve):
 
 def test_a_wrong_token_is_an_authentication_error(serve):
     server = serve(token="open-sesame")
-    with OpenAI(base_url=f"{server.url}/v1", api_key="wrong", max_retries=0) as client:
-        with pytest.raises(openai.AuthenticationError):
-            client.models.list()
+    client = OpenAI(base_url=f"{server.url}/v1", api_key="wrong", max_retries=0)
+    with client, pytest.raises(openai.AuthenticationError):
+        client.models.list()
 
 
 # --- Speech ---
@@ -185,9 +190,7 @@ def test_speech_in_every_format(serve, kind):
 def test_the_speed_of_speech(serve, speed, factor):
     text = "Hello there, my old friend. How are you on this fine day?"
     with sdk(serve()) as client:
-        speech = client.audio.speech.create(
-            model="tts-1", voice="nova", input=text, response_format="pcm", speed=speed
-        )
+        speech = client.audio.speech.create(model="tts-1", voice="nova", input=text, response_format="pcm", speed=speed)
     assert len(speech.content) / 2 / OUTPUT_RATE == pytest.approx(0.03 * len(text) * factor, rel=0.1)
 
 

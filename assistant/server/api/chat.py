@@ -80,7 +80,7 @@ class _Completion:
         async with aclosing(self._generated) as generated:
             async for piece in generated:
                 if isinstance(piece, Finish):
-                    message = {"role": "assistant", "content": text, "refusal": None, "annotations": []}
+                    message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": None, "annotations": []}
                     choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": piece.reason}
                     yield dumped(
                         self._head | {"object": "chat.completion", "choices": [choice], "usage": _usage(piece)}

@@ -13,7 +13,7 @@ _MOST_STOPS: Final = 4
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="allow")  # what is unknown is refused by name, as OpenAI does
 
 
 class TextPart(_Part):
@@ -23,11 +23,14 @@ class TextPart(_Part):
     text: str
 
 
-class OtherPart(BaseModel):
+class OtherPart(_Part):
     """A picture, a sound or a file: known, so that it can be refused by name."""
 
-    model_config = ConfigDict(extra="allow")
     type: Literal["image_url", "input_audio", "file", "refusal"]
+    image_url: Any = None
+    input_audio: Any = None
+    file: Any = None
+    refusal: Any = None
 
 
 Part: TypeAlias = Annotated[TextPart | OtherPart, Field(discriminator="type")]
@@ -74,10 +77,8 @@ def _listed(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
-class ChatRequest(BaseModel):
+class ChatRequest(_Part):
     """The whole body. `Any` marks what is accepted and makes no difference here."""
-
-    model_config = ConfigDict(extra="allow")  # what is unknown is refused by name, as OpenAI does
 
     model: str
     messages: list[Message] = Field(min_length=1)
@@ -122,7 +123,9 @@ class ChatRequest(BaseModel):
         if self.n not in {None, 1}:
             raise unsupported("n: there is one answer to a request here. Leave n out, or ask several times.", "n")
         if self.tools or self.functions:
-            raise unsupported("Tools aren't served over HTTP yet. Leave them out.", "tools" if self.tools else "functions")
+            raise unsupported(
+                "Tools aren't served over HTTP yet. Leave them out.", "tools" if self.tools else "functions"
+            )
         if self.logprobs:
             raise unsupported("logprobs: the tokens' probabilities can't be had. Leave it out.", "logprobs")
         if self.logit_bias:
@@ -179,6 +182,8 @@ def _text(content: str | Sequence[TextPart | OtherPart] | None, at: str) -> str:
     texts = []
     for number, part in enumerate(content):
         if isinstance(part, OtherPart):
-            raise unsupported(f"Parts of type {part.type} aren't served over HTTP yet. Send text.", f"{at}.{number}.type")
+            raise unsupported(
+                f"Parts of type {part.type} aren't served over HTTP yet. Send text.", f"{at}.{number}.type"
+            )
         texts.append(part.text)
     return "\n".join(texts)

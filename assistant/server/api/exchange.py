@@ -12,7 +12,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message, Receive, Scope, Send
 
 from assistant.config import Api, Server
-from assistant.server.api.errors import ApiError, api_error
+from assistant.server.api.errors import ApiError, api_error, invalid
 from assistant.server.realtime import Seats
 
 logger = logging.getLogger(__name__)
@@ -61,8 +61,7 @@ class Endpoint:
         reply = _Reply(send, self._send_timeout_s)
         try:
             with self._seats.one() as seated:
-                if not seated:
-                    raise ApiError(429, "rate_limit_exceeded", _BUSY)
+                self._check(seated)
                 async with asyncio.timeout(self._max_request_s):
                     body.check(request)
                     answer = await self._answering(request)
@@ -73,6 +72,10 @@ class Endpoint:
             await self._refuse(error, body, reply, (scope, receive, send))
         finally:
             await request.close()
+
+    def _check(self, seated: bool) -> None:
+        if not seated:
+            raise ApiError(429, "rate_limit_exceeded", _BUSY)
 
     async def _refuse(
         self, error: Exception, body: "_Body", reply: "_Reply", connection: tuple[Scope, Receive, Send]
@@ -140,9 +143,12 @@ class _Body:
         self._max_bytes = max_bytes
         self._bytes = 0
         self._over = False
+        self._form = False
+        self._tail = b""
 
     def check(self, request: Request) -> None:
-        """Refuse what says beforehand that it is too large."""
+        """Refuse what says beforehand that it is too large, and note what the body should be."""
+        self._form = request.headers.get("content-type", "").startswith("multipart/form-data")
         length = request.headers.get("content-length", "")
         if length.isdecimal() and int(length) > self._max_bytes:
             raise self._too_large()
@@ -158,6 +164,12 @@ class _Body:
         self._over = not message.get("more_body", False)
         if self._bytes > self._max_bytes:
             raise self._too_large()
+        if self._form and message["type"] == "http.request":
+            self._tail = (self._tail + message.get("body", b"")[-8:])[-8:]
+            if self._over and not self._tail.rstrip().endswith(b"--"):  # the parser would take what there is
+                raise invalid(
+                    "The form is cut short: its last boundary is missing. Send it again.", None, "invalid_form"
+                )
         return message
 
     async def drain(self) -> None:
@@ -170,7 +182,9 @@ class _Body:
 
     def _too_large(self) -> ApiError:
         limit = self._max_bytes / 2**20
-        return ApiError(413, "request_too_large", f"A request has at most {limit:g} MiB here. Send less, or compress it.")
+        return ApiError(
+            413, "request_too_large", f"A request has at most {limit:g} MiB here. Send less, or compress it."
+        )
 
 
 class _Reply:

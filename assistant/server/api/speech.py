@@ -26,9 +26,7 @@ _FASTEST: Final = 1.5
 """What voices can do by themselves; the rest is done to the finished sound."""
 _LIMITS: Final = (48, 90)
 """Letters of the first piece and the later ones: a conversation's speech may wait for one that is being made."""
-_OPENAI_VOICES: Final = frozenset(
-    "alloy ash ballad cedar coral echo fable marin nova onyx sage shimmer verse".split()
-)
+_OPENAI_VOICES: Final = frozenset("alloy ash ballad cedar coral echo fable marin nova onyx sage shimmer verse".split())
 
 
 class _Voice(BaseModel):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, TypeAlias, assert_never
 
 from assistant.server.api.exchange import JSON, dumped
-from audio.types import Segment, Transcript, Word
+from audio.types import INPUT_RATE, Segment, Transcript, Word
 from audio.vad.cutter import Piece
 
 Format: TypeAlias = Literal["json", "text", "srt", "vtt", "verbose_json"]
@@ -32,7 +32,7 @@ class Details:
 
 def placed(transcript: Transcript, piece: Piece) -> Transcript:
     """Return the transcript of a piece with the times of the whole sound; one segment where the engine knows none."""
-    whole_s = piece.samples.size / 16_000
+    whole_s = piece.samples.size / INPUT_RATE
     found = transcript.segments or (Segment(transcript.text, 0.0, whole_s, logprob=transcript.logprob),)
     return replace(transcript, segments=tuple(_moved(segment, piece.start_s) for segment in found if segment.text))
 

@@ -136,7 +136,7 @@ class _Hearing:
         return self._cutter.heard_s
 
     async def transcripts(self) -> AsyncGenerator[Transcript, None]:
-        """Yield what was said, piece by piece. Raises ApiError when the file can't be read, or holds next to nothing."""
+        """Yield what was said, piece by piece. Raises ApiError when the file can't be read or is too short."""
         over = False
         while not over:
             async with background(self._engines.lanes):
