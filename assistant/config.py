@@ -36,6 +36,14 @@ class Server(_Section):
     tls_self_signed: bool
 
 
+class Api(_Section):
+    """What requests over plain HTTP may take."""
+
+    max_requests: int = Field(ge=1)
+    max_upload_bytes: int = Field(ge=65536)
+    max_request_s: float = Field(gt=0)
+
+
 class Assistant(_Section):
     """Who answers."""
 
@@ -126,6 +134,7 @@ class Config(_Section):
     """All of it."""
 
     server: Server
+    api: Api
     assistant: Assistant
     turn: Turn
     vad: Vad

@@ -35,3 +35,30 @@ class Transcript:
     """Natural logarithm of its least probable token's probability: how sure the engine is. 0 where it doesn't say."""
     tokens: tuple[Token, ...] = ()
     """They spell the text. Empty where the engine doesn't tell them apart."""
+    segments: tuple["Segment", ...] = ()
+    """Its parts and when they were said, where the engine knows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One word, and when it was said, in seconds from the beginning of the sound."""
+
+    text: str
+    start_s: float
+    end_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A phrase, and when it was said, in seconds from the beginning of the sound."""
+
+    text: str
+    start_s: float
+    end_s: float
+    tokens: tuple[int, ...] = ()
+    logprob: float = 0.0
+    """Mean natural logarithm of its tokens' probabilities."""
+    no_speech: float = 0.0
+    """Probability that there is no speech."""
+    words: tuple[Word, ...] = ()
+    """Only where they were asked for."""

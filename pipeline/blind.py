@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, Sequence
 from typing import Final
 
-from pipeline.engines import ChatMessage, Generated, LanguageModel
+from pipeline.engines import ChatMessage, Generated, LanguageModel, Sampling
 
 UNSEEN: Final = "(This is about a picture that you cannot see. If you need it, answer: Sorry, I cannot see pictures.)"
 """Small models make up what they aren't shown unless they are told what to say, and told last."""
@@ -18,11 +18,11 @@ class Blind:
         self._model = model
 
     def stream(
-        self, messages: Sequence[ChatMessage], *, max_tokens: int, temperature: float
+        self, messages: Sequence[ChatMessage], *, max_tokens: int, temperature: float, sampling: Sampling | None = None
     ) -> AsyncGenerator[Generated, None]:
         """Generate as the model does."""
         told = [_told(message) for message in messages]
-        return self._model.stream(told, max_tokens=max_tokens, temperature=temperature)
+        return self._model.stream(told, max_tokens=max_tokens, temperature=temperature, sampling=sampling)
 
     async def prefill(self, messages: Sequence[ChatMessage]) -> float | None:
         """Read as the model does."""

@@ -22,6 +22,7 @@ __all__ = [
     "Generated",
     "LanguageModel",
     "Picture",
+    "Sampling",
     "SpeechToText",
     "TextDelta",
     "TextToSpeech",
@@ -66,8 +67,20 @@ class TurnDetector(Protocol):
 class SpeechToText(Protocol):
     """Writes down what was said."""
 
-    async def transcribe(self, audio: Samples, *, language: str | None = None, prompt: str = "") -> Transcript:
-        """Return the words in `audio`; `language` is a hint (ISO 639-1), `prompt` holds words to expect."""
+    async def transcribe(
+        self,
+        audio: Samples,
+        *,
+        language: str | None = None,
+        prompt: str = "",
+        temperature: float = 0.0,
+        words: bool = False,
+    ) -> Transcript:
+        """Return the words in `audio`; `language` is a hint (ISO 639-1), `prompt` holds words to expect.
+
+        `temperature` (0..1) is how freely it guesses; `words` also asks when each word was said. An engine that can do
+        neither ignores both.
+        """
         ...
 
 
@@ -111,6 +124,20 @@ class Finish:
 Generated: TypeAlias = TextDelta | Finish
 
 
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How an answer is chosen, beyond what every conversation sets."""
+
+    stop: tuple[str, ...] = ()
+    """Texts before which the answer ends."""
+    schema: str | None = None
+    """JSON Schema, as JSON, that the answer follows; "{}" stands for any JSON object."""
+    top_p: float | None = None
+    seed: int | None = None
+    frequency_penalty: float | None = None
+    presence_penalty: float | None = None
+
+
 class LanguageModel(Protocol):
     """Answers a conversation."""
 
@@ -120,9 +147,12 @@ class LanguageModel(Protocol):
         ...
 
     def stream(
-        self, messages: Sequence[ChatMessage], *, max_tokens: int, temperature: float
+        self, messages: Sequence[ChatMessage], *, max_tokens: int, temperature: float, sampling: Sampling | None = None
     ) -> AsyncGenerator[Generated, None]:
-        """Generate the next assistant message. Closing the iterator (or cancelling) stops the work soon."""
+        """Generate the next assistant message. Closing the iterator (or cancelling) stops the work soon.
+
+        Raises RequestError where what is asked for can't be done: a conversation that is too long, a broken schema.
+        """
         ...
 
     async def prefill(self, messages: Sequence[ChatMessage]) -> float | None:

@@ -2,7 +2,8 @@
 
 Work is admitted, not scheduled: nothing that runs is stopped. A job enters while fewer jobs of its own and the higher
 lanes are at work than there are cores; so what a user waits for never queues behind what nobody waits for, and the
-lower lanes thin out first. A check enters only when nothing above it is at work, since nobody hears the difference.
+lower lanes thin out first. A check enters only when nothing above it is at work, since nobody hears the difference;
+nor does background work, so that a core is free when somebody begins to speak.
 Within a lane, who came first goes first.
 """
 
@@ -28,6 +29,8 @@ class Lane(IntEnum):
     PARTIAL = 5
     """Words while the user speaks."""
     VISION = 6
+    BACKGROUND = 7
+    """What programs ask for apart from any conversation: files, chats, speech."""
 
 
 class Lanes:
@@ -63,7 +66,7 @@ class Lanes:
             return True  # the model works on all its conversations in one batch: one more takes no core
         # That batch is one job, however many conversations are in it.
         jobs = sum(min(self._running[other], 1 if other is Lane.THOUGHT else 99) for other in Lane if other <= lane)
-        return jobs < (1 if lane is Lane.CHECK else self._cores)
+        return jobs < (1 if lane in {Lane.CHECK, Lane.BACKGROUND} else self._cores)
 
     async def _wait(self, lane: Lane) -> None:
         admitted = asyncio.get_running_loop().create_future()

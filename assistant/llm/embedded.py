@@ -15,8 +15,8 @@ from typing import Any, Final, Literal
 
 from assistant.llm.prompts import Template
 from assistant.llm.slots import Slots, rendered
-from pipeline.engines import ChatMessage, Finish, Generated, TextDelta
-from pipeline.errors import ParleyError
+from pipeline.engines import ChatMessage, Finish, Generated, Sampling, TextDelta
+from pipeline.errors import ParleyError, RequestError
 
 _SLOTS = 8
 """Conversations at once whose work is remembered; they share one cache of `context_tokens * parallel` tokens."""
@@ -35,6 +35,10 @@ _BATCH_TOKENS = 64
 
 class LlmError(ParleyError):
     """The language model can't be loaded or can't answer; the message says why."""
+
+
+class LlmRefusal(LlmError, RequestError):  # noqa: N818 - it is one, and says so
+    """The language model can't do what was asked; the message says why."""
 
 
 class EmbeddedLlm:
@@ -90,14 +94,14 @@ class EmbeddedLlm:
             stop.set()
 
     def stream(
-        self, messages: Sequence[ChatMessage], *, max_tokens: int, temperature: float
+        self, messages: Sequence[ChatMessage], *, max_tokens: int, temperature: float, sampling: Sampling | None = None
     ) -> AsyncGenerator[Generated, None]:
         """Generate the next assistant message: pieces of text, then one Finish.
 
         Closing the iterator stops the work within a token (or, while the prompt is read, within a batch of it).
-        Raises LlmError when the prompt doesn't fit into the context.
+        Raises LlmRefusal when the prompt doesn't fit into the context, or the schema can't be followed.
         """
-        return self._generate(messages, max_tokens, temperature, prefill=False)
+        return self._generate(messages, max_tokens, temperature, sampling, prefill=False)
 
     def close(self) -> None:
         """Stop what is being generated and free the model. Blocks until that is done, a fraction of a second."""
@@ -130,12 +134,18 @@ class EmbeddedLlm:
         return min(1.0, sum(math.exp(token["logprob"]) for token in tokens[0]["top_logprobs"] if _ends(token["token"])))
 
     async def _read(self, messages: Sequence[ChatMessage]) -> None:
-        async with aclosing(self._generate(messages, 1, 0.0, prefill=True)) as pieces:
+        async with aclosing(self._generate(messages, 1, 0.0, None, prefill=True)) as pieces:
             async for _ in pieces:
                 pass
 
     async def _generate(
-        self, messages: Sequence[ChatMessage], max_tokens: int, temperature: float, *, prefill: bool
+        self,
+        messages: Sequence[ChatMessage],
+        max_tokens: int,
+        temperature: float,
+        sampling: Sampling | None,
+        *,
+        prefill: bool,
     ) -> AsyncGenerator[Generated, None]:
         loop = asyncio.get_running_loop()
         pieces: asyncio.Queue[Generated | BaseException] = asyncio.Queue()  # holds max_tokens at most
@@ -158,6 +168,7 @@ class EmbeddedLlm:
             "stream_options": {"include_usage": True},
             "return_progress": True,  # calls back during the prompt too, which is when it can be stopped
         }
+        body |= {} if sampling is None else _fields(sampling)
         work = self._threads.submit(self._work, body, messages, prefill, stop, deliver)
         work.add_done_callback(ended)
         try:
@@ -200,7 +211,7 @@ class EmbeddedLlm:
         if stop.is_set():
             return
         if reply.finish is None:
-            raise LlmError(reply.error or "The language model stopped without an answer.")
+            raise reply.error or LlmError("The language model stopped without an answer.")
         deliver(reply.finish)  # not before the slot is free: the next request may be waiting for this one's end
 
 
@@ -210,7 +221,7 @@ class _Reply:
     def __init__(self) -> None:
         self.text: list[str] = []
         self.finish: Finish | None = None
-        self.error = ""
+        self.error: LlmError | None = None
         self._reason: Literal["stop", "length"] = "stop"
 
     def take(self, chunk: dict[str, Any]) -> list[TextDelta]:
@@ -235,13 +246,16 @@ class _Reply:
         return pieces
 
 
-def _explain(error: dict[str, Any]) -> str:
+def _explain(error: dict[str, Any]) -> LlmError:
     if error.get("type") == "exceed_context_size_error":
-        return (
+        return LlmRefusal(
+            "context_length_exceeded",
             f"The conversation has {error['n_prompt_tokens']} tokens, and the language model's context holds "
-            f"{error['n_ctx']}: shorten the conversation, or raise context_tokens in [llm]."
+            f"{error['n_ctx']}: shorten the conversation, or raise context_tokens in [llm].",
+            "messages",
         )
-    return f"The language model refused the request: {error.get('message', error)}"
+    message = f"The language model refused the request: {error.get('message', error)}"
+    return LlmRefusal("invalid_value", message) if error.get("type") == "invalid_request_error" else LlmError(message)
 
 
 def _gguf(model: Path) -> Path:
@@ -258,6 +272,24 @@ def _gguf(model: Path) -> Path:
     if magic != b"GGUF":
         raise LlmError(f"{model} is not a GGUF file: fetch the model again.")
     return model
+
+
+def _fields(sampling: Sampling) -> dict[str, Any]:
+    """Return llama.cpp's fields for what is set."""
+    numbers = {
+        "top_p": sampling.top_p,
+        "seed": sampling.seed,
+        "frequency_penalty": sampling.frequency_penalty,
+        "presence_penalty": sampling.presence_penalty,
+    }
+    fields: dict[str, Any] = {name: number for name, number in numbers.items() if number is not None}
+    if sampling.stop:
+        fields["stop"] = list(sampling.stop)
+    if sampling.schema is not None:
+        schema = json.loads(sampling.schema) or {"type": "object"}
+        fields["response_format"] = {"type": "json_schema", "json_schema": {"schema": schema}}
+        fields["repeat_penalty"] = 1.0  # JSON repeats its quotes and keys
+    return fields
 
 
 def _plain(messages: Sequence[ChatMessage]) -> list[dict[str, str]]:

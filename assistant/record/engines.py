@@ -21,6 +21,7 @@ from pipeline.engines import (
     Engines,
     Generated,
     LanguageModel,
+    Sampling,
     SpeechToText,
     TextToSpeech,
     Transcript,
@@ -145,9 +146,17 @@ class _SpeechToText:
         self._engine = engine
         self._calls = calls
 
-    async def transcribe(self, audio: Samples, *, language: str | None = None, prompt: str = "") -> Transcript:
+    async def transcribe(
+        self,
+        audio: Samples,
+        *,
+        language: str | None = None,
+        prompt: str = "",
+        temperature: float = 0.0,
+        words: bool = False,
+    ) -> Transcript:
         arguments = {"audio": audio, "language": language, "prompt": prompt}
-        work = self._engine.transcribe(audio, language=language, prompt=prompt)
+        work = self._engine.transcribe(audio, language=language, prompt=prompt, temperature=temperature, words=words)
         return await self._calls.answer(self._kind, arguments, work)
 
 
@@ -161,10 +170,10 @@ class _LanguageModel:
         return self._model.takes_pictures
 
     def stream(
-        self, messages: Sequence[ChatMessage], *, max_tokens: int, temperature: float
+        self, messages: Sequence[ChatMessage], *, max_tokens: int, temperature: float, sampling: Sampling | None = None
     ) -> AsyncGenerator[Generated, None]:
         arguments = {"messages": tuple(messages), "max_tokens": max_tokens, "temperature": temperature}
-        work = self._model.stream(messages, max_tokens=max_tokens, temperature=temperature)
+        work = self._model.stream(messages, max_tokens=max_tokens, temperature=temperature, sampling=sampling)
         return self._calls.stream("llm.stream", arguments, work)
 
     async def prefill(self, messages: Sequence[ChatMessage]) -> float | None:

@@ -10,7 +10,7 @@ from assistant.record.calls import Calls, Trace, error_of, now, tree_of, until
 from assistant.record.format import Tree, identity
 from assistant.record.stored import Call, ReplayError, Stored
 from audio.types import Samples
-from pipeline.engines import ChatMessage, Engines, Finish, Generated, TextDelta, Transcript, VoiceStream
+from pipeline.engines import ChatMessage, Engines, Finish, Generated, Sampling, TextDelta, Transcript, VoiceStream
 from pipeline.lanes import Lane, Lanes
 
 
@@ -69,7 +69,15 @@ class _SpeechToText:
         self._kind = kind
         self._calls = calls
 
-    async def transcribe(self, audio: Samples, *, language: str | None = None, prompt: str = "") -> Transcript:
+    async def transcribe(
+        self,
+        audio: Samples,
+        *,
+        language: str | None = None,
+        prompt: str = "",
+        temperature: float = 0.0,
+        words: bool = False,
+    ) -> Transcript:
         arguments = {"audio": audio, "language": language, "prompt": prompt}
         transcript: Transcript = await self._calls.answer(self._kind, arguments)
         return transcript
@@ -81,7 +89,7 @@ class _LanguageModel:
         self.takes_pictures = takes_pictures
 
     async def stream(
-        self, messages: Sequence[ChatMessage], *, max_tokens: int, temperature: float
+        self, messages: Sequence[ChatMessage], *, max_tokens: int, temperature: float, sampling: Sampling | None = None
     ) -> AsyncGenerator[Generated, None]:
         tree = tree_of({"messages": messages, "max_tokens": max_tokens, "temperature": temperature})
         call = await self._calls.streaming("llm.stream", tree)

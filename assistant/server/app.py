@@ -20,6 +20,7 @@ from starlette.websockets import WebSocket
 
 from assistant.config import Config
 from assistant.models import Store
+from assistant.server.api.routes import api_routes
 from assistant.server.auth import Guard, token_of_environment
 from assistant.server.client_secrets import ClientSecrets, Desk
 from assistant.server.guesses import Guesses
@@ -63,15 +64,15 @@ class _House:
         self._seats = Seats(config.server.max_sessions)
         self._opened = time.monotonic()
         self._warm_s = 0.0
-        self._engines = engines
+        self.engines = engines
 
     def warm(self, engines: Engines | None) -> None:
         """Let clients in, now that there are engines; None shuts the door again."""
-        self._engines = engines
+        self.engines = engines
         self._warm_s = time.monotonic() - self._opened
 
     async def realtime(self, websocket: WebSocket) -> None:
-        engines = self._engines
+        engines = self.engines
         if engines is None:
             await refuse(websocket, "not_ready", "The models are still being loaded. Try again in a few seconds.")
             return
@@ -86,7 +87,7 @@ class _House:
         return JSONResponse({"status": "alive"})
 
     async def readyz(self, _: Request) -> Response:
-        if self._engines is None:
+        if self.engines is None:
             return JSONResponse({"status": "loading"}, 503)
         return JSONResponse(
             {
@@ -120,6 +121,7 @@ def build_app(  # noqa: PLR0913 - each is a part of the server
         WebSocketRoute("/realtime", house.realtime),
         Route("/realtime", wants_websocket),
         Route("/realtime/client_secrets", Desk(config, secrets).create, methods=["POST"]),
+        *api_routes(config, lambda: house.engines),
         WebSocketRoute("/{path:path}", no_websocket),
     ]
     app = Starlette(

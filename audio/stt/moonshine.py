@@ -52,8 +52,16 @@ class Moonshine:
         self._outputs = [put.name for put in self._decoder.get_outputs()]
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="moonshine")
 
-    async def transcribe(self, audio: Samples, *, language: str | None = None, prompt: str = "") -> Transcript:
-        """Return the words in `audio` (16 kHz), taken as English whatever `language` says; `prompt` is not used.
+    async def transcribe(
+        self,
+        audio: Samples,
+        *,
+        language: str | None = None,
+        prompt: str = "",
+        temperature: float = 0.0,
+        words: bool = False,
+    ) -> Transcript:
+        """Return the words in `audio` (16 kHz), taken as English whatever `language` says; the rest is not used.
 
         Raises ValueError when `audio` isn't mono float32 or not finite.
         """

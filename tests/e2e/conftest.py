@@ -84,7 +84,12 @@ class Running:
 
 @contextmanager
 def running(
-    config: Config, engines: Engines, token: str | None = None, *, tls: ssl.SSLContext | None = None, **options: Any
+    config: Config,
+    engines: Engines | None,
+    token: str | None = None,
+    *,
+    tls: ssl.SSLContext | None = None,
+    **options: Any,
 ) -> Iterator[Running]:
     with bind(config.server) as bound:
         listener = Listener(build_app(config, engines, token=token, **options), config.server, tls)
@@ -101,12 +106,18 @@ def running(
 
 @pytest.fixture
 def serve() -> Iterator[Callable[..., Running]]:
-    """Start a server: `serve(engines=…, token=…, max_sessions=…)`; it stops with the test."""
+    """Start a server: `serve(engines=…, token=…, max_sessions=…, api={…})`; it stops with the test.
+
+    With `ready=False` its engines are never there.
+    """
     with ExitStack() as stack:
 
         def start(engines: Engines | None = None, token: str | None = None, **keys: Any) -> Running:
             options = {"begin": keys.pop("begin")} if "begin" in keys else {}
+            api, ready = keys.pop("api", {}), keys.pop("ready", True)
             config = load(port=0, **keys)
-            return stack.enter_context(running(config, engines or fake_engines(), token, **options))
+            config = config.model_copy(update={"api": config.api.model_copy(update=api)})
+            engines = engines or fake_engines() if ready else None
+            return stack.enter_context(running(config, engines, token, **options))
 
         yield start

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 import numpy as np
 
 from audio.types import INPUT_RATE, OUTPUT_RATE, Samples, Token
-from pipeline.engines import ChatMessage, Engines, Finish, Generated, TextDelta, Transcript
+from pipeline.engines import ChatMessage, Engines, Finish, Generated, Sampling, TextDelta, Transcript
 
 HEARD = "what time is it"
 HEARD_TOKENS = (Token("what", -0.5), Token(" time", -0.25), Token(" is it", -0.125))
@@ -40,7 +40,15 @@ class SureTurnDetector:
 class OneSentenceRecogniser:
     """Stands for the recogniser."""
 
-    async def transcribe(self, audio: Samples, *, language: str | None = None, prompt: str = "") -> Transcript:
+    async def transcribe(
+        self,
+        audio: Samples,
+        *,
+        language: str | None = None,
+        prompt: str = "",
+        temperature: float = 0.0,
+        words: bool = False,
+    ) -> Transcript:
         await asyncio.sleep(0)
         return Transcript(HEARD, "en", -0.5, HEARD_TOKENS)
 
@@ -54,7 +62,7 @@ class OneAnswerModel:
         self.prompts: list[Sequence[ChatMessage]] = []
 
     async def stream(
-        self, messages: Sequence[ChatMessage], *, max_tokens: int, temperature: float
+        self, messages: Sequence[ChatMessage], *, max_tokens: int, temperature: float, sampling: Sampling | None = None
     ) -> AsyncIterator[Generated]:
         self.prompts.append(messages)
         words = ANSWER.split(" ")
@@ -71,7 +79,7 @@ class BrokenModel(OneAnswerModel):
     """Stands for a language model that fails."""
 
     async def stream(
-        self, messages: Sequence[ChatMessage], *, max_tokens: int, temperature: float
+        self, messages: Sequence[ChatMessage], *, max_tokens: int, temperature: float, sampling: Sampling | None = None
     ) -> AsyncIterator[Generated]:
         yield TextDelta("It")
         raise RuntimeError("out of memory")

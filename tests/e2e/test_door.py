@@ -125,8 +125,8 @@ def test_a_key_for_nothing_in_particular_lasts_ten_minutes(serve):
         ("GET", "/v1/realtime/client_secrets", 405, "method_not_allowed"),
         ("DELETE", "/v1/realtime/client_secrets", 405, "method_not_allowed"),
         ("GET", "/v1/realtime", 426, "websocket_required"),
-        ("POST", "/v1/realtime/calls", 404, "not_found"),
-        ("GET", "/v1/nowhere", 404, "not_found"),
+        ("POST", "/v1/realtime/calls", 404, "unknown_url"),
+        ("GET", "/v1/nowhere", 404, "unknown_url"),
     ],
 )
 def test_what_isn_t_there_is_said_in_the_apis_words(serve, method, path, status, code):
