@@ -109,9 +109,44 @@ class CancelResponse:
     request_id: str | None = None
 
 
-Demand: TypeAlias = (
-    Update | Commit | Clear | CreateItem | RetrieveItem | DeleteItem | TruncateItem | CreateResponse | CancelResponse
-)
+@dataclass(frozen=True, slots=True)
+class RetrieveConversation:
+    """Ask for all messages."""
+
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """The client has played `at_s` seconds of this message's sound; of a reply that is over, nothing follows."""
+
+    item_id: str
+    at_s: float
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClientLeft:
+    """Nobody listens: hold the reply."""
+
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClientReturned:
+    """Somebody listens again, and has yet to play the last `unheard_s` seconds of what was sent."""
+
+    unheard_s: float
+    request_id: str | None = None
+
+
+Attendance: TypeAlias = Played | ClientLeft | ClientReturned
+"""How far the client has heard the reply."""
+
+Change: TypeAlias = CreateItem | RetrieveItem | RetrieveConversation | DeleteItem | TruncateItem
+"""What concerns messages."""
+
+Demand: TypeAlias = Update | Commit | Clear | Change | CreateResponse | CancelResponse | Attendance
 """What is carried out or refused."""
 
 Request: TypeAlias = Audio | Demand
@@ -177,6 +212,13 @@ class ItemRetrieved:
     """The message that was asked for."""
 
     item: Item
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationRetrieved:
+    """All messages, in their order; of a reply under way, what has been heard."""
+
+    items: tuple[Item, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +298,19 @@ class ResponseAudio:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplyHeard:
+    """The words of the answer that have been heard, up to `at_s` of its sound; where Settings.report_heard asks for it.
+
+    Comes with every word that is heard more, and right before the end with what stays in the history.
+    """
+
+    response_id: str
+    item_id: str
+    text: str
+    at_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Usage:
     """What an answer took."""
 
@@ -311,6 +366,7 @@ Event: TypeAlias = (
     | IdleTimeout
     | ItemAdded
     | ItemRetrieved
+    | ConversationRetrieved
     | ItemDeleted
     | ItemTruncated
     | TranscriptDelta
@@ -319,6 +375,7 @@ Event: TypeAlias = (
     | ResponseStarted
     | ResponseText
     | ResponseAudio
+    | ReplyHeard
     | ResponseEnded
     | TurnTimed
     | Rejected

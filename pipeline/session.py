@@ -16,7 +16,7 @@ from audio.types import INPUT_RATE, Samples
 from pipeline import events, moves
 from pipeline.asides import Asides
 from pipeline.blind import Blind
-from pipeline.context import Context, Entry, Heard, Partial, Read, Written
+from pipeline.context import CaughtUp, Context, Entry, Heard, Partial, Read, Written
 from pipeline.conversation import Conversation
 from pipeline.engines import Engines
 from pipeline.errors import RequestError
@@ -105,6 +105,8 @@ class Session:
                 await self._understanding.take(entry, self._taker.state)
             case Written():
                 await self._conversation.take(entry, self._settings)
+            case CaughtUp():
+                self._floor.caught_up(entry)
             case events.Audio(samples):
                 await self._hear(samples)
             case _:
@@ -128,18 +130,6 @@ class Session:
                 self._listening.reset()
                 await self._step(moves.Clear())
                 await self._context.emit(events.AudioCleared())
-            case events.CreateItem(item, after):
-                await self._conversation.add(item, self._settings, after)
-                await self._floor.discard()
-            case events.RetrieveItem(item_id):
-                await self._conversation.retrieve(item_id)
-            case events.DeleteItem(item_id):
-                await self._conversation.delete(item_id)
-                await self._floor.discard()
-            case events.TruncateItem(item_id, audio_end_s):
-                await self._floor.cut(item_id)
-                await self._conversation.truncate(item_id, audio_end_s)
-                await self._floor.discard()
             case events.CreateResponse(beside=True):
                 await self._asides.respond(request, self._settings)
             case events.CreateResponse():
@@ -147,6 +137,28 @@ class Session:
             case events.CancelResponse(response_id):
                 if not await self._asides.cancel(response_id):
                     await self._floor.cancel(response_id)
+            case events.Played() | events.ClientLeft() | events.ClientReturned():
+                await self._floor.listened(request)
+            case _:
+                await self._change(request)
+
+    async def _change(self, request: events.Change) -> None:
+        """Show or change the messages."""
+        match request:
+            case events.CreateItem(item, after):
+                await self._conversation.add(item, self._settings, after)
+                await self._floor.discard()
+            case events.RetrieveItem(item_id):
+                await self._conversation.retrieve(item_id)
+            case events.RetrieveConversation():
+                await self._conversation.retrieve_all(self._floor.under_way)
+            case events.DeleteItem(item_id):
+                await self._conversation.delete(item_id)
+                await self._floor.discard()
+            case events.TruncateItem(item_id, audio_end_s):
+                await self._floor.cut(item_id)
+                await self._conversation.truncate(item_id, audio_end_s)
+                await self._floor.discard()
             case _:
                 assert_never(request)
 

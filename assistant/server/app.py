@@ -25,8 +25,10 @@ from assistant.server.auth import Guard, token_of_environment
 from assistant.server.client_secrets import ClientSecrets, Desk
 from assistant.server.guesses import Guesses
 from assistant.server.http_errors import explain, no_websocket, wants_websocket
+from assistant.server.life import NewConversation
 from assistant.server.listener import Listener, bind, url_of
-from assistant.server.realtime import NewConversation, Recording, Seats, converse, refuse
+from assistant.server.realtime import Recording, Seats, converse, refuse, resume
+from assistant.server.resume import Lives
 from assistant.server.tls import Tls
 from pipeline.engines import Engines
 from pipeline.session import Session
@@ -62,6 +64,7 @@ class _House:
         self._begin = begin
         self._record = record
         self._seats = Seats(config.server.max_sessions)
+        self.lives = Lives()
         self._opened = time.monotonic()
         self._warm_s = 0.0
         self.engines = engines
@@ -76,9 +79,16 @@ class _House:
         if engines is None:
             await refuse(websocket, "not_ready", "The models are still being loaded. Try again in a few seconds.")
             return
+        complaint = await resume(websocket, self._config, self.lives)
+        if complaint is None:
+            return
+        if not self._seats.free:
+            await self.lives.make_room()
         with self._seats.one() as seated:
             if seated:
-                await converse(websocket, self._config, engines, self._begin, self._record)
+                await converse(
+                    websocket, self._config, engines, self._begin, self._record, lives=self.lives, complaint=complaint
+                )
                 return
         message = f"All {self._seats.limit} conversations that this server may have are taken. Try again later."
         await refuse(websocket, "too_many_sessions", message)
@@ -157,7 +167,8 @@ async def serve(
     token = token_of_environment(config.server.host)
     with bind(config.server) as bound:
         app = build_app(config, token=token, record=record)
-        listener = Listener(app, config.server, None if tls is None else tls.context)
+        context = None if tls is None else tls.context
+        listener = Listener(app, config.server, context, on_stop=app.state.house.lives.end_waiting)
         url = url_of(bound, secure=tls is not None)
         try:
             async with asyncio.TaskGroup() as group:

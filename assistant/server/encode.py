@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, assert_never, cast
 
+from assistant.server.frames import Frame, Kind
 from assistant.server.session_config import SessionConfig, Tree, format_object
-from assistant.server.sound import SoundFormat, SoundOut
+from assistant.server.sound import SoundFormat, SoundOut, bytes_per_second
 from assistant.server.transcripts import Transcripts
 from assistant.server.wire import Message, encode_base64, error_message
 from pipeline import events
@@ -21,6 +22,8 @@ class _Open:
 
     start: events.ResponseStarted
     sound: SoundOut
+    bytes_per_s: int
+    sent_bytes: int = 0
 
 
 class Encoder:
@@ -31,7 +34,7 @@ class Encoder:
         self._open: dict[str, _Open] = {}
         self._transcripts = Transcripts()
 
-    def messages(self, event: events.Event) -> Iterator[Message]:  # noqa: PLR0912 - one branch an event
+    def messages(self, event: events.Event) -> Iterator[Message | Frame]:  # noqa: PLR0912, PLR0915 - one branch an event
         """Yield the messages that tell the client of `event`."""
         match event:
             case events.SettingsUpdated():
@@ -55,6 +58,8 @@ class Encoder:
                     yield {"type": "conversation.item.done", **shown}
             case events.ItemRetrieved(item):
                 yield {"type": "conversation.item.retrieved", "item": _item(item)}
+            case events.ConversationRetrieved(items):
+                yield {"type": "parley.conversation.retrieved", "items": [_item(item) for item in items]}
             case events.ItemDeleted(item_id):
                 yield {"type": "conversation.item.deleted", "item_id": item_id}
             case events.ItemTruncated(item_id, end_s):
@@ -69,13 +74,18 @@ class Encoder:
                 kind = "response.output_audio_transcript.delta" if spoken else "response.output_text.delta"
                 yield {"type": kind, **_place(event.response_id, event.item_id), "delta": event.text}
             case events.ResponseAudio():
-                data = self._open[event.response_id].sound.feed(event.samples)
+                opened = self._open[event.response_id]
+                data = opened.sound.feed(event.samples)
                 if data:
-                    yield _audio_delta(event.response_id, event.item_id, data)
+                    yield self._speech(opened, data)
+            case events.ReplyHeard(response_id, item_id, text, at_s):
+                if self.config.extensions.heard:
+                    place = {"response_id": response_id, "item_id": item_id, "content_index": 0}
+                    yield {"type": "parley.heard", **place, "heard_ms": _ms(at_s), "text": text}
             case events.ResponseEnded():
                 yield from self._ended(event)
             case events.TurnTimed(response_id, timings):
-                if self.config.timings:
+                if self.config.extensions.timings:
                     yield {"type": "parley.turn.timings", "response_id": response_id, **_timings(timings)}
             case events.Rejected(code, message, param, request_id, fault):
                 yield error_message(code, message, param, request_id, fault=fault)
@@ -83,7 +93,8 @@ class Encoder:
                 assert_never(event)
 
     def _started(self, start: events.ResponseStarted) -> Iterator[Message]:
-        self._open[start.response_id] = _Open(start, SoundOut(self._format(start)))
+        form = self._format(start)
+        self._open[start.response_id] = _Open(start, SoundOut(form), bytes_per_second(form))
         item = {**_message(start.item_id, "assistant", "in_progress"), "content": []}
         yield {"type": "response.created", "response": self._response(start, "in_progress")}
         yield {"type": "response.output_item.added", "response_id": start.response_id, "output_index": 0, "item": item}
@@ -92,7 +103,7 @@ class Encoder:
         part = _content_part(start.output, "")
         yield {"type": "response.content_part.added", **_place(start.response_id, start.item_id), "part": part}
 
-    def _ended(self, end: events.ResponseEnded) -> Iterator[Message]:
+    def _ended(self, end: events.ResponseEnded) -> Iterator[Message | Frame]:
         opened = self._open.pop(end.response_id)
         start = opened.start
         place = _place(start.response_id, start.item_id)
@@ -100,7 +111,7 @@ class Encoder:
             rest = opened.sound.flush()
             # What the filter holds back after an interruption would be heard after it.
             if rest and end.status == "completed":
-                yield _audio_delta(start.response_id, start.item_id, rest)
+                yield self._speech(opened, rest)
             yield {"type": "response.output_audio.done", **place}
             yield {"type": "response.output_audio_transcript.done", **place, "transcript": end.text}
         else:
@@ -122,6 +133,15 @@ class Encoder:
     def _format(self, start: events.ResponseStarted) -> SoundFormat:
         wanted = None if start.asked is None else start.asked.sound_format
         return self.config.output_format if wanted is None else cast(SoundFormat, wanted)
+
+    def _speech(self, opened: _Open, data: bytes) -> Message | Frame:
+        start = opened.start
+        at_ms = 1000 * opened.sent_bytes // opened.bytes_per_s
+        opened.sent_bytes += len(data)
+        if self.config.extensions.binary:
+            return Frame(Kind.SPEECH, data, start.response_id, time_ms=at_ms)
+        place = _place(start.response_id, start.item_id)
+        return {"type": "response.output_audio.delta", **place, "delta": encode_base64(data)}
 
     def _response(self, start: events.ResponseStarted, status: str) -> Tree:
         asked = start.asked or events.CreateResponse()
@@ -187,10 +207,6 @@ def _content(role: str, part: Part) -> Tree:
 
 def _content_part(output: Literal["audio", "text"], text: str) -> Tree:
     return {"type": "audio", "transcript": text} if output == "audio" else {"type": "text", "text": text}
-
-
-def _audio_delta(response_id: str, item_id: str, data: bytes) -> Message:
-    return {"type": "response.output_audio.delta", **_place(response_id, item_id), "delta": encode_base64(data)}
 
 
 def _status_details(end: events.ResponseEnded) -> Tree | None:

@@ -5,12 +5,13 @@ import dataclasses
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias, cast
 
 from openai.types.realtime import RealtimeSessionCreateRequest, RealtimeTranscriptionSessionCreateRequest
 
 from assistant.config import Config
+from assistant.server.extensions import Extensions
 from assistant.server.sound import RATES, SoundFormat
 from assistant.server.wire import check, refuse_unknown
 from pipeline.endings import eager
@@ -84,8 +85,9 @@ class SessionConfig:
     """What the session began with."""
     defaults: Tree
     session: Tree
-    timings: bool = False
-    """The client wants `parley.turn.timings` events (extension, asked for with `"parley": {"timings": true}`)."""
+    extensions: Extensions = field(default_factory=Extensions)
+    may_resume: bool = True
+    """Whether the server keeps sessions without their clients."""
 
     @classmethod
     def fresh(cls, config: Config, model: str, *, transcribes: bool = False) -> "SessionConfig":
@@ -121,7 +123,7 @@ class SessionConfig:
                 "output": {"format": format_object({}), "voice": config.tts.model, "speed": base.speed},
             },
         }
-        return cls(base=base, defaults=session, session=session)
+        return cls(base=base, defaults=session, session=session, may_resume=config.server.resume_s > 0)
 
     @property
     def session_id(self) -> str:
@@ -162,14 +164,18 @@ class SessionConfig:
         """Return the object for `session.created` and `session.updated`."""
         shown = _transcription(self.session) if self.transcribes else self.session
         kind = "realtime.transcription_session" if self.transcribes else "realtime.session"
-        return shown | {"object": kind} | ({"parley": {"timings": True}} if self.timings else {})
+        extensions = self.extensions.wire()
+        return shown | {"object": kind} | ({"parley": extensions} if extensions else {})
 
     def updated(self, patch: Tree) -> "SessionConfig":
         """Return the session with the patch's keys changed. Raises RequestError, and then nothing has changed."""
         kind = patch.get("type", self.session["type"])
         if kind not in ("realtime", "transcription"):
             raise _wrong("type", 'is "realtime" or "transcription"')
-        timings = _timings(patch["parley"]) if "parley" in patch else self.timings
+        extensions = self.extensions.updated(patch["parley"]) if "parley" in patch else self.extensions
+        if extensions.resume and not self.may_resume:
+            message = "This server keeps no session without its client ([server] resume_s is 0)."
+            raise RequestError("unsupported_extension", message, "session.parley.resume")
         changes = {key: value for key, value in patch.items() if key not in _READ_ONLY | {"parley"}}
         # Checked before the merge too: merging needs objects where objects belong, and a fault is then the patch's own.
         for path in ("audio", "audio.input", "audio.output"):
@@ -184,7 +190,7 @@ class SessionConfig:
         checked = {key: value for key, value in session.items() if key not in _READ_ONLY} | {"type": "realtime"}
         refuse_unknown(check(RealtimeSessionCreateRequest, checked, "session"), "session")
         _check_values(session)
-        return dataclasses.replace(self, session=session, timings=timings)
+        return dataclasses.replace(self, session=session, extensions=extensions)
 
     def settings(self) -> Settings:
         """Return what the session object means for the conversation."""
@@ -206,6 +212,7 @@ class SessionConfig:
             language=language,
             transcription_prompt=words,
             show_transcript=transcription is not None,
+            report_heard=self.extensions.heard,
             max_output_tokens=MOST_TOKENS if tokens == "inf" else tokens,
             max_history_chars=chars,
             history_retention=retention,
@@ -303,17 +310,6 @@ def _history(truncation: str | Tree, base: Settings) -> tuple[int, float]:
     tokens = _at(truncation, "token_limits.post_instructions")
     chars = base.max_history_chars if tokens is None else min(base.max_history_chars, tokens * _CHARS_PER_TOKEN)
     return chars, truncation["retention_ratio"]
-
-
-def _timings(given: Any) -> bool:
-    extensions = {} if given is None else given
-    if not isinstance(extensions, dict) or not isinstance(extensions.get("timings", False), bool):
-        raise _wrong("parley", 'is an object such as {"timings": true}')
-    for key in extensions.keys() - {"timings"}:
-        raise RequestError(
-            "unknown_parameter", f"There is no extension {key!r}. Known: timings.", f"session.parley.{key}"
-        )
-    return bool(extensions.get("timings", False))
 
 
 def _detection(turn: TurnTaking) -> Tree | None:

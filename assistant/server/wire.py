@@ -31,6 +31,7 @@ from openai.types.realtime import (
 from openai.types.realtime.response_item_reference import ResponseItemReference
 from pydantic import BaseModel, ValidationError
 
+from assistant.server.extensions import AcknowledgeEvent, ConversationRetrieveEvent, PlayedEvent
 from pipeline.errors import RequestError
 from pipeline.ids import random_id
 
@@ -71,6 +72,9 @@ ClientEvent: TypeAlias = (
     | ConversationItemDeleteEvent
     | ResponseCancelEvent
     | OutputAudioBufferClearEvent
+    | PlayedEvent
+    | AcknowledgeEvent
+    | ConversationRetrieveEvent
 )
 
 Message: TypeAlias = dict[str, Any]
