@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from audio.types import Samples
+from pipeline.engines import Toolbox
 from pipeline.history import Item
 from pipeline.settings import Settings
 from pipeline.timings import Timings
@@ -83,6 +84,7 @@ class CreateResponse:
     voice: str | None = None
     max_output_tokens: int | None = None
     request_id: str | None = None
+    toolbox: Toolbox | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +150,7 @@ class IdleTimeout:
 
 @dataclass(frozen=True, slots=True)
 class ItemAdded:
-    """A message stands in the conversation (a user's or the system's; an assistant's begins with ResponseStarted)."""
+    """An item stands in the conversation that isn't part of an answer."""
 
     item: Item
     previous_item_id: str | None
@@ -204,12 +206,33 @@ class TranscriptFailed:
 
 @dataclass(frozen=True, slots=True)
 class ResponseStarted:
-    """An answer begins: the assistant's message `item_id` comes after `previous_item_id`."""
+    """An answer begins: the assistant's message `item_id` comes after `previous_item_id`.
+
+    Where the model may call tools instead, `item_id` is None, and MessageStarted follows as soon as there are words.
+    """
+
+    response_id: str
+    item_id: str | None
+    previous_item_id: str | None
+    output: Literal["audio", "text"]
+
+
+@dataclass(frozen=True, slots=True)
+class MessageStarted:
+    """The answer has words: the assistant's message `item_id` comes after `previous_item_id`."""
 
     response_id: str
     item_id: str
     previous_item_id: str | None
-    output: Literal["audio", "text"]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCalled:
+    """The answer calls a function: the client runs it, once, and puts the result into the conversation."""
+
+    response_id: str
+    item: Item
+    previous_item_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,8 +267,8 @@ class ResponseEnded:
     """The answer is over; exactly one for each ResponseStarted, and nothing of that response after it.
 
     An audio response that completes ends when its sound has been played, not when it has been sent: a client that
-    takes the end of the sending for the end of the sound can then still be interrupted. `item` holds the answer as it
-    stands in the history (what was heard), `text` as far as it was sent.
+    takes the end of the sending for the end of the sound can then still be interrupted. `item` holds the message as it
+    stands in the history (what was heard), `text` as far as it was sent; an answer without words has none in them.
     """
 
     response_id: str
@@ -292,8 +315,10 @@ Event: TypeAlias = (
     | TranscriptCompleted
     | TranscriptFailed
     | ResponseStarted
+    | MessageStarted
     | ResponseText
     | ResponseAudio
+    | ToolCalled
     | ResponseEnded
     | TurnTimed
     | Rejected

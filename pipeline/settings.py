@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from pipeline.engines import NO_TOOLS, Toolbox
+
 
 @dataclass(frozen=True, slots=True)
 class TurnTaking:
@@ -73,4 +75,6 @@ class Settings:
     temperature: float = 0.7
     max_history_chars: int = 6000
     """Older messages leave the prompt when it gets longer."""
+    toolbox: Toolbox = NO_TOOLS
+    """What the model may call."""
     turn_taking: TurnTaking = field(default_factory=TurnTaking)

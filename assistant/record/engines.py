@@ -17,12 +17,14 @@ from assistant.record.format import CALLS, SPEECH, identity, inline
 from assistant.record.tape import Tape
 from audio.types import Samples
 from pipeline.engines import (
+    NO_TOOLS,
     ChatMessage,
     Engines,
     Generated,
     LanguageModel,
     SpeechToText,
     TextToSpeech,
+    Toolbox,
     Transcript,
     TurnDetector,
     VoiceDetector,
@@ -46,6 +48,11 @@ def recorded(engines: Engines, tape: Tape) -> Engines:
         tts=_TextToSpeech(engines.tts, calls),
         lanes=_Lanes(engines.lanes, tape),
     )
+
+
+def tools(toolbox: Toolbox) -> dict[str, object]:
+    """Return the argument that a call of the language model has where there are tools."""
+    return {"toolbox": toolbox} if toolbox.tools else {}
 
 
 class _Calls:
@@ -156,14 +163,15 @@ class _LanguageModel:
         self._calls = calls
 
     def stream(
-        self, messages: Sequence[ChatMessage], *, max_tokens: int, temperature: float
+        self, messages: Sequence[ChatMessage], *, max_tokens: int, temperature: float, toolbox: Toolbox = NO_TOOLS
     ) -> AsyncGenerator[Generated, None]:
         arguments = {"messages": tuple(messages), "max_tokens": max_tokens, "temperature": temperature}
-        work = self._model.stream(messages, max_tokens=max_tokens, temperature=temperature)
-        return self._calls.stream("llm.stream", arguments, work)
+        work = self._model.stream(messages, max_tokens=max_tokens, temperature=temperature, toolbox=toolbox)
+        return self._calls.stream("llm.stream", arguments | tools(toolbox), work)
 
-    async def prefill(self, messages: Sequence[ChatMessage]) -> float | None:
-        return await self._calls.answer("llm.prefill", {"messages": tuple(messages)}, self._model.prefill(messages))
+    async def prefill(self, messages: Sequence[ChatMessage], *, toolbox: Toolbox = NO_TOOLS) -> float | None:
+        arguments = {"messages": tuple(messages)} | tools(toolbox)
+        return await self._calls.answer("llm.prefill", arguments, self._model.prefill(messages, toolbox=toolbox))
 
 
 class _TextToSpeech:

@@ -2,14 +2,15 @@
 
 import dataclasses
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal, assert_never
 
 from assistant.server.session_config import SessionConfig, Tree
 from assistant.server.sound import SoundOut
 from assistant.server.wire import Message, encode_base64, error_message
 from pipeline import events
-from pipeline.history import Item, Part, Spoken, Text
+from pipeline.engines import ToolCall
+from pipeline.history import Item, Part, Spoken, Text, ToolResult
 from pipeline.ids import random_id
 from pipeline.timings import Timings
 
@@ -22,6 +23,11 @@ class _Open:
 
     start: events.ResponseStarted
     sound: SoundOut
+    output: list[Tree] = field(default_factory=list)
+    """Its items as they stand, in their order."""
+    message: events.MessageStarted | None = None
+    message_index: int = 0
+    """Where in the output the message is."""
 
 
 class Encoder:
@@ -63,14 +69,20 @@ class Encoder:
                 yield _transcription(event)
             case events.ResponseStarted():
                 yield from self._started(event)
+            case events.MessageStarted():
+                yield from self._message_started(event)
             case events.ResponseText():
-                spoken = self._open[event.response_id].start.output == "audio"
+                opened = self._open[event.response_id]
+                spoken = opened.start.output == "audio"
                 kind = "response.output_audio_transcript.delta" if spoken else "response.output_text.delta"
-                yield {"type": kind, **_place(event.response_id, event.item_id), "delta": event.text}
+                yield {"type": kind, **_place(opened), "delta": event.text}
             case events.ResponseAudio():
-                data = self._open[event.response_id].sound.feed(event.samples)
+                opened = self._open[event.response_id]
+                data = opened.sound.feed(event.samples)
                 if data:
-                    yield _audio_delta(event.response_id, event.item_id, data)
+                    yield _audio_delta(opened, data)
+            case events.ToolCalled():
+                yield from self._called(event)
             case events.ResponseEnded():
                 yield from self._ended(event)
             case events.TurnTimed(response_id, timings):
@@ -94,34 +106,41 @@ class Encoder:
 
     def _started(self, start: events.ResponseStarted) -> Iterator[Message]:
         self._open[start.response_id] = _Open(start, SoundOut(self.config.output_format))
-        item = {**_message(start.item_id, "assistant", "in_progress"), "content": []}
         yield {"type": "response.created", "response": self._response(start, "in_progress")}
-        yield {"type": "response.output_item.added", "response_id": start.response_id, "output_index": 0, "item": item}
-        yield {"type": "conversation.item.added", "previous_item_id": start.previous_item_id, "item": item}
-        part = _content_part(start.output, "")
-        yield {"type": "response.content_part.added", **_place(start.response_id, start.item_id), "part": part}
+        if start.item_id is not None:
+            message = events.MessageStarted(start.response_id, start.item_id, start.previous_item_id)
+            yield from self._message_started(message)
+
+    def _message_started(self, message: events.MessageStarted) -> Iterator[Message]:
+        opened = self._open[message.response_id]
+        opened.message, opened.message_index = message, len(opened.output)
+        item = {**_message(message.item_id, "assistant", "in_progress"), "content": []}
+        yield from _item_added(opened, message.previous_item_id, item)
+        yield {"type": "response.content_part.added", **_place(opened), "part": _content_part(opened.start.output, "")}
+
+    def _called(self, event: events.ToolCalled) -> Iterator[Message]:
+        opened, call = self._open[event.response_id], event.item.call
+        assert call is not None
+        item = _item(event.item)
+        # Arguments that were there already, or a status that is final, would make clients run the function twice.
+        yield from _item_added(opened, event.previous_item_id, {**item, "arguments": "", "status": "in_progress"})
+        place = {
+            "response_id": event.response_id,
+            "item_id": event.item.id,
+            "output_index": len(opened.output) - 1,
+            "call_id": call.call_id,
+        }
+        yield {"type": "response.function_call_arguments.delta", **place, "delta": call.arguments}
+        done = {"name": call.name, "arguments": call.arguments}
+        yield {"type": "response.function_call_arguments.done", **place, **done}
+        yield from _item_done(opened, len(opened.output) - 1, event.previous_item_id, item)
 
     def _ended(self, end: events.ResponseEnded) -> Iterator[Message]:
         opened = self._open.pop(end.response_id)
-        start = opened.start
-        place = _place(start.response_id, start.item_id)
-        if start.output == "audio":
-            rest = opened.sound.flush()
-            # What the filter holds back after an interruption would be heard after it.
-            if rest and end.status == "completed":
-                yield _audio_delta(start.response_id, start.item_id, rest)
-            yield {"type": "response.output_audio.done", **place}
-            yield {"type": "response.output_audio_transcript.done", **place, "transcript": end.text}
-        else:
-            yield {"type": "response.output_text.done", **place, "text": end.text}
-        yield {"type": "response.content_part.done", **place, "part": _content_part(start.output, end.text)}
-        status: Literal["completed", "incomplete"] = "completed" if end.status == "completed" else "incomplete"
-        parts = end.item.parts or (Spoken("") if start.output == "audio" else Text(""),)
-        item = _item(dataclasses.replace(end.item, id=start.item_id, parts=parts, status=status))
-        yield {"type": "response.output_item.done", "response_id": start.response_id, "output_index": 0, "item": item}
-        yield {"type": "conversation.item.done", "previous_item_id": start.previous_item_id, "item": item}
-        response = self._response(start, end.status) | {
-            "output": [item],
+        if opened.message is not None:
+            yield from _message_done(opened, opened.message, end)
+        response = self._response(opened.start, end.status) | {
+            "output": opened.output,
             "status_details": _status_details(end),
             "usage": _usage(end.usage),
         }
@@ -147,8 +166,43 @@ def _ms(seconds: float) -> int:
     return round(seconds * 1000)
 
 
-def _place(response_id: str, item_id: str) -> Message:
-    return {"response_id": response_id, "item_id": item_id, "output_index": 0, "content_index": 0}
+def _place(opened: _Open) -> Message:
+    """Return where the words of a response's message stand."""
+    assert opened.message is not None
+    place = {"response_id": opened.start.response_id, "item_id": opened.message.item_id}
+    return {**place, "output_index": opened.message_index, "content_index": 0}
+
+
+def _item_added(opened: _Open, previous: str | None, item: Tree) -> Iterator[Message]:
+    place = {"response_id": opened.start.response_id, "output_index": len(opened.output)}
+    opened.output.append(item)
+    yield {"type": "response.output_item.added", **place, "item": item}
+    yield {"type": "conversation.item.added", "previous_item_id": previous, "item": item}
+
+
+def _item_done(opened: _Open, index: int, previous: str | None, item: Tree) -> Iterator[Message]:
+    opened.output[index] = item
+    place = {"response_id": opened.start.response_id, "output_index": index}
+    yield {"type": "response.output_item.done", **place, "item": item}
+    yield {"type": "conversation.item.done", "previous_item_id": previous, "item": item}
+
+
+def _message_done(opened: _Open, message: events.MessageStarted, end: events.ResponseEnded) -> Iterator[Message]:
+    output, place = opened.start.output, _place(opened)
+    if output == "audio":
+        rest = opened.sound.flush()
+        # What the filter holds back after an interruption would be heard after it.
+        if rest and end.status == "completed":
+            yield _audio_delta(opened, rest)
+        yield {"type": "response.output_audio.done", **place}
+        yield {"type": "response.output_audio_transcript.done", **place, "transcript": end.text}
+    else:
+        yield {"type": "response.output_text.done", **place, "text": end.text}
+    yield {"type": "response.content_part.done", **place, "part": _content_part(output, end.text)}
+    status: Literal["completed", "incomplete"] = "completed" if end.status == "completed" else "incomplete"
+    parts = end.item.parts or (Spoken("") if output == "audio" else Text(""),)
+    item = _item(dataclasses.replace(end.item, id=message.item_id, parts=parts, status=status))
+    yield from _item_done(opened, opened.message_index, message.previous_item_id, item)
 
 
 def _message(item_id: str, role: str, status: str) -> Tree:
@@ -156,7 +210,15 @@ def _message(item_id: str, role: str, status: str) -> Tree:
 
 
 def _item(item: Item) -> Tree:
-    return {**_message(item.id, item.role, item.status), "content": [_content(item.role, part) for part in item.parts]}
+    match item.parts:
+        case (ToolCall(call_id, name, arguments),):
+            kind = {"type": "function_call", "call_id": call_id, "name": name, "arguments": arguments}
+        case (ToolResult(call_id, output),):
+            kind = {"type": "function_call_output", "call_id": call_id, "output": output}
+        case parts:
+            content = [_content(item.role, part) for part in parts]
+            return {**_message(item.id, item.role, item.status), "content": content}
+    return {"id": item.id, "object": "realtime.item", "status": item.status, **kind}
 
 
 def _unheard(item: Item) -> Item:
@@ -175,6 +237,8 @@ def _content(role: str, part: Part) -> Tree:
             return {"type": f"{direction}_text", "text": text}
         case Spoken(transcript):
             return {"type": f"{direction}_audio", "transcript": transcript}
+        case ToolCall() | ToolResult():
+            raise AssertionError("it is an item of its own")
         case _:
             assert_never(part)
 
@@ -183,8 +247,8 @@ def _content_part(output: Literal["audio", "text"], text: str) -> Tree:
     return {"type": "audio", "transcript": text} if output == "audio" else {"type": "text", "text": text}
 
 
-def _audio_delta(response_id: str, item_id: str, data: bytes) -> Message:
-    return {"type": "response.output_audio.delta", **_place(response_id, item_id), "delta": encode_base64(data)}
+def _audio_delta(opened: _Open, data: bytes) -> Message:
+    return {"type": "response.output_audio.delta", **_place(opened), "delta": encode_base64(data)}
 
 
 def _transcription(

@@ -12,8 +12,10 @@ from openai.types.realtime import RealtimeSessionCreateRequest
 
 from assistant.config import Config
 from assistant.server.sound import RATES, SoundFormat
+from assistant.server.tools import toolbox
 from assistant.server.wire import check, refuse_unknown
 from pipeline.endings import eager
+from pipeline.engines import Toolbox
 from pipeline.errors import RequestError
 from pipeline.ids import random_id
 from pipeline.settings import Settings, TurnTaking
@@ -92,6 +94,7 @@ class SessionConfig:
             "instructions": base.instructions,
             "tools": [],
             "tool_choice": "auto",
+            "parallel_tool_calls": True,
             "max_output_tokens": min(base.max_output_tokens, MOST_TOKENS),
             "tracing": None,
             "truncation": "auto",
@@ -131,7 +134,9 @@ class SessionConfig:
 
     def wire(self) -> Tree:
         """Return the object for `session.created` and `session.updated`."""
-        return self.session | ({"parley": {"timings": True}} if self.timings else {})
+        # The protocol's session objects don't show whether calls may be parallel.
+        shown = {key: value for key, value in self.session.items() if key != "parallel_tool_calls"}
+        return shown | ({"parley": {"timings": True}} if self.timings else {})
 
     def updated(self, patch: Tree) -> "SessionConfig":
         """Return the session with the patch's keys changed. Raises RequestError, and then nothing has changed."""
@@ -172,6 +177,7 @@ class SessionConfig:
             transcription_prompt=words,
             show_transcript=transcription is not None,
             max_output_tokens=MOST_TOKENS if tokens == "inf" else tokens,
+            toolbox=_toolbox(self.session),
             turn_taking=_turn_taking(self.base.turn_taking, heard["turn_detection"]),
         )
 
@@ -218,6 +224,13 @@ def _check_values(session: Tree) -> None:
     language = _at(session, "audio.input.transcription.language")
     if language and not _LANGUAGE.fullmatch(language):
         raise _wrong("audio.input.transcription.language", 'is an ISO 639-1 code, such as "en"')
+
+    _toolbox(session)
+
+
+def _toolbox(session: Tree) -> Toolbox:
+    tools, choice = session["tools"], session["tool_choice"]
+    return toolbox(tools, choice, parallel=session["parallel_tool_calls"], at="session")
 
 
 def _wrong(path: str, what: str) -> RequestError:

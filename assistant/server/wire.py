@@ -22,6 +22,8 @@ from openai.types.realtime import (
     InputAudioBufferCommitEvent,
     OutputAudioBufferClearEvent,
     RealtimeConversationItemAssistantMessage,
+    RealtimeConversationItemFunctionCall,
+    RealtimeConversationItemFunctionCallOutput,
     RealtimeConversationItemSystemMessage,
     RealtimeConversationItemUserMessage,
     ResponseCancelEvent,
@@ -66,6 +68,10 @@ _MESSAGES: Final[Mapping[str, type[BaseModel]]] = {
     "user": RealtimeConversationItemUserMessage,
     "assistant": RealtimeConversationItemAssistantMessage,
     "system": RealtimeConversationItemSystemMessage,
+}
+_TOOL_ITEMS: Final[Mapping[str, type[BaseModel]]] = {
+    "function_call": RealtimeConversationItemFunctionCall,
+    "function_call_output": RealtimeConversationItemFunctionCallOutput,
 }
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -121,11 +127,15 @@ def _typed(event: dict[str, Any], event_id: str | None) -> ClientEvent:
 def _check_item(item: Any) -> None:
     if not isinstance(item, dict):
         raise RequestError("invalid_value", "conversation.item.create needs an item, as an object.", "item")
-    if item.get("type") != "message":
-        kind = json.dumps(item.get("type"))[:80]
-        raise RequestError(
-            "unsupported_item", f'Items of type {kind} aren\'t supported yet; use type "message".', "item.type"
-        )
+    kind = item.get("type")
+    if isinstance(kind, str) and kind in _TOOL_ITEMS:
+        check(_TOOL_ITEMS[kind], item, "item")
+        return
+    if kind != "message":
+        known = ", ".join(("message", *_TOOL_ITEMS))
+        shown = json.dumps(kind)[:80]
+        message = f"Items of type {shown} aren't supported yet; use one of {known}."
+        raise RequestError("unsupported_item", message, "item.type")
     role = item.get("role")
     if not isinstance(role, str) or role not in _MESSAGES:
         raise RequestError("invalid_value", 'role is "user", "assistant" or "system".', "item.role")

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 import numpy as np
 
 from audio.types import INPUT_RATE, OUTPUT_RATE, Samples
-from pipeline.engines import ChatMessage, Engines, Finish, Generated, TextDelta, Transcript
+from pipeline.engines import NO_TOOLS, ChatMessage, Engines, Finish, Generated, TextDelta, Toolbox, Transcript
 
 HEARD = "what time is it"
 ANSWER = "It is half past nine. You have plenty of time left."
@@ -51,7 +51,7 @@ class OneAnswerModel:
         self.prompts: list[Sequence[ChatMessage]] = []
 
     async def stream(
-        self, messages: Sequence[ChatMessage], *, max_tokens: int, temperature: float
+        self, messages: Sequence[ChatMessage], *, max_tokens: int, temperature: float, toolbox: Toolbox = NO_TOOLS
     ) -> AsyncIterator[Generated]:
         self.prompts.append(messages)
         words = ANSWER.split(" ")
@@ -60,7 +60,7 @@ class OneAnswerModel:
             yield TextDelta(word if at == 0 else f" {word}")
         yield Finish("stop", input_tokens=20, cached_tokens=5, output_tokens=len(words))
 
-    async def prefill(self, messages: Sequence[ChatMessage]) -> None:
+    async def prefill(self, messages: Sequence[ChatMessage], *, toolbox: Toolbox = NO_TOOLS) -> None:
         pass
 
 
@@ -68,7 +68,7 @@ class BrokenModel(OneAnswerModel):
     """Stands for a language model that fails."""
 
     async def stream(
-        self, messages: Sequence[ChatMessage], *, max_tokens: int, temperature: float
+        self, messages: Sequence[ChatMessage], *, max_tokens: int, temperature: float, toolbox: Toolbox = NO_TOOLS
     ) -> AsyncIterator[Generated]:
         yield TextDelta("It")
         raise RuntimeError("out of memory")
