@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from audio.types import OUTPUT_RATE, Samples
-from pipeline.engines import NO_TOOLS, ChatMessage, Engines, Finish, Generated, ToolCall, Toolbox
+from pipeline.engines import NO_TOOLS, ChatMessage, Engines, Finish, Generated, Toolbox, ToolCall
 from pipeline.errors import Stage, StageError, failed
 from pipeline.lanes import Lane
 from pipeline.playhead import Playhead
