@@ -16,11 +16,11 @@ from pipeline.conversation import Conversation
 from pipeline.echo import EchoGuard
 from pipeline.engines import Finish
 from pipeline.errors import RequestError, StageError
-from pipeline.history import prompt
+from pipeline.history import Item, prompt
 from pipeline.reply import Reply
 from pipeline.response_input import ResponseInput
 from pipeline.settings import Settings
-from pipeline.turn import Brief, Done, Measured, Reached, Says, Sound, TurnOutput, run_turn
+from pipeline.turn import Brief, Calls, Done, Measured, Reached, Says, Sound, TurnOutput, run_turn
 
 log = logging.getLogger(__name__)
 
@@ -69,11 +69,15 @@ class Asides:
             speed=settings.speed,
             max_tokens=asked.max_output_tokens or settings.max_output_tokens,
             temperature=settings.temperature,
+            toolbox=settings.toolbox if asked.toolbox is None else asked.toolbox,
         )
         context = self._context
-        reply = Reply(context.new_id("resp"), context.new_id("item"), brief.output)
+        may_call = brief.toolbox.may_call
+        reply = Reply(context.new_id("resp"), context.new_id("item"), brief.output, may_call=may_call)
+        reply.begun = not may_call
+        item_id = reply.item_id if reply.begun else None
         await context.emit(
-            events.ResponseStarted(reply.response_id, reply.item_id, None, reply.output, replace(asked, input=None))
+            events.ResponseStarted(reply.response_id, item_id, None, reply.output, replace(asked, input=None))
         )
         gate = asyncio.Event()
         gate.set()
@@ -103,7 +107,11 @@ class Asides:
             case Measured(clause=clause, seconds=seconds):
                 reply.measure(clause, seconds)
             case Says(text=text):
-                await self._context.emit(events.ResponseText(reply.response_id, reply.item_id, reply.say(text)))
+                await self._say(reply, text)
+            case Calls(call=call):
+                named = replace(call, call_id=self._context.new_id("call"))
+                item = Item(self._context.new_id("item"), "assistant", (named,))
+                await self._context.emit(events.ToolCalled(reply.response_id, item, None))
             case Sound(samples=samples):
                 if not self.may_echo(1.0):
                     self.echo.clear()
@@ -115,6 +123,12 @@ class Asides:
                 await self._finish(output.turn, finish, error)
             case _:
                 assert_never(output)
+
+    async def _say(self, reply: Reply, text: str) -> None:
+        if not reply.begun:
+            reply.begun = True
+            await self._context.emit(events.MessageStarted(reply.response_id, reply.item_id, None))
+        await self._context.emit(events.ResponseText(reply.response_id, reply.item_id, reply.say(text)))
 
     async def _finish(self, number: int, finish: Finish | None, error: StageError | None) -> None:
         if error is not None:

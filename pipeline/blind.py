@@ -1,9 +1,10 @@
 """A language model that takes no pictures, in a conversation that may have some."""
 
 from collections.abc import AsyncGenerator, Sequence
+from dataclasses import replace
 from typing import Final
 
-from pipeline.engines import ChatMessage, Generated, LanguageModel, Sampling
+from pipeline.engines import NO_TOOLS, ChatMessage, Generated, LanguageModel, Sampling, Toolbox
 
 UNSEEN: Final = "(This is about a picture that you cannot see. If you need it, answer: Sorry, I cannot see pictures.)"
 """Small models make up what they aren't shown unless they are told what to say, and told last."""
@@ -18,19 +19,29 @@ class Blind:
         self._model = model
 
     def stream(
-        self, messages: Sequence[ChatMessage], *, max_tokens: int, temperature: float, sampling: Sampling | None = None
+        self,
+        messages: Sequence[ChatMessage],
+        *,
+        max_tokens: int,
+        temperature: float,
+        toolbox: Toolbox = NO_TOOLS,
+        sampling: Sampling | None = None,
     ) -> AsyncGenerator[Generated, None]:
         """Generate as the model does."""
         told = [_told(message) for message in messages]
-        return self._model.stream(told, max_tokens=max_tokens, temperature=temperature, sampling=sampling)
+        return self._model.stream(
+            told, max_tokens=max_tokens, temperature=temperature, toolbox=toolbox, sampling=sampling
+        )
 
-    async def prefill(self, messages: Sequence[ChatMessage]) -> float | None:
+    async def prefill(self, messages: Sequence[ChatMessage], *, toolbox: Toolbox = NO_TOOLS) -> float | None:
         """Read as the model does."""
         *others, last = messages
         # The last message may go on, so its sentence isn't there yet: what is read is still how the prompt begins.
-        return await self._model.prefill([*map(_told, others), ChatMessage(last.role, last.content)])
+        read = [*map(_told, others), replace(last, pictures=())]
+        return await self._model.prefill(read, toolbox=toolbox)
 
 
 def _told(message: ChatMessage) -> ChatMessage:
     """Return the message with a sentence after its words instead of its pictures."""
-    return ChatMessage(message.role, f"{message.content} {UNSEEN}".strip()) if message.pictures else message
+    told = replace(message, content=f"{message.content} {UNSEEN}".strip(), pictures=())
+    return told if message.pictures else message

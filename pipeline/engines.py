@@ -9,23 +9,29 @@ Sound that is heard is `Samples` at `INPUT_RATE`; sound that is spoken is `Sampl
 
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, TypeAlias
+from typing import Final, Literal, Protocol, TypeAlias
 
 from audio.types import Samples, Transcript
 from pipeline.lanes import Lanes
 
 __all__ = [
+    "NO_TOOLS",
     "VAD_WINDOW",
     "ChatMessage",
     "Engines",
     "Finish",
     "Generated",
     "LanguageModel",
+    "NamedTool",
     "Picture",
     "Sampling",
     "SpeechToText",
     "TextDelta",
     "TextToSpeech",
+    "Tool",
+    "ToolCall",
+    "ToolChoice",
+    "Toolbox",
     "Transcript",
     "TurnDetector",
     "VoiceDetector",
@@ -94,13 +100,68 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True)
+class Tool:
+    """A function that the client can run."""
+
+    name: str
+    description: str = ""
+    parameters: str = '{"type": "object", "properties": {}}'
+    """The JSON Schema of its arguments, an object, as JSON text."""
+
+
+@dataclass(frozen=True, slots=True)
+class NamedTool:
+    """The one function that must be called."""
+
+    name: str
+
+
+ToolChoice: TypeAlias = Literal["auto", "none", "required"] | NamedTool
+"""auto: the model answers or calls as it sees fit; none: it answers; required: it calls some function."""
+
+
+@dataclass(frozen=True, slots=True)
+class Toolbox:
+    """What the model may call. The tools stand in the prompt whatever the choice is."""
+
+    tools: tuple[Tool, ...] = ()
+    choice: ToolChoice = "auto"
+    """Names a tool that is there; without tools, it is of no consequence."""
+    parallel: bool = True
+    """Several calls in one answer are allowed."""
+
+    @property
+    def may_call(self) -> bool:
+        """Whether an answer may call something."""
+        return bool(self.tools) and self.choice != "none"
+
+
+NO_TOOLS: Final = Toolbox()
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A call of a function: whole, since half of one is of no use to anybody."""
+
+    call_id: str
+    name: str
+    arguments: str
+    """A JSON object, as text."""
+
+
+@dataclass(frozen=True, slots=True)
 class ChatMessage:
     """One message of the prompt."""
 
-    role: Literal["system", "user", "assistant"]
+    role: Literal["system", "user", "assistant", "tool"]
     content: str
+    """Of a tool's message, what the function returned."""
     pictures: tuple[Picture, ...] = ()
     """What belongs to the words; empty for a model that takes no pictures."""
+    calls: tuple[ToolCall, ...] = ()
+    """What an assistant's message calls, after its words. The tools' messages that follow have the results."""
+    call_id: str | None = None
+    """Of a tool's message, the call that it belongs to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +173,7 @@ class TextDelta:
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """The end of the answer, always the last thing of a stream."""
+    """The end of the answer, always the last thing of a stream; `length`: max_tokens cut it off."""
 
     reason: Literal["stop", "length"]
     input_tokens: int
@@ -121,7 +182,7 @@ class Finish:
     output_tokens: int
 
 
-Generated: TypeAlias = TextDelta | Finish
+Generated: TypeAlias = TextDelta | ToolCall | Finish
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,15 +208,21 @@ class LanguageModel(Protocol):
         ...
 
     def stream(
-        self, messages: Sequence[ChatMessage], *, max_tokens: int, temperature: float, sampling: Sampling | None = None
+        self,
+        messages: Sequence[ChatMessage],
+        *,
+        max_tokens: int,
+        temperature: float,
+        toolbox: Toolbox = NO_TOOLS,
+        sampling: Sampling | None = None,
     ) -> AsyncGenerator[Generated, None]:
-        """Generate the next assistant message. Closing the iterator (or cancelling) stops the work soon.
+        """Generate the next assistant message: words, then calls. Closing it (or cancelling) stops the work soon.
 
         Raises RequestError where what is asked for can't be done: a conversation that is too long, a broken schema.
         """
         ...
 
-    async def prefill(self, messages: Sequence[ChatMessage]) -> float | None:
+    async def prefill(self, messages: Sequence[ChatMessage], *, toolbox: Toolbox = NO_TOOLS) -> float | None:
         """Do the work for this prefix of a prompt now, so that a `stream` that begins with it starts sooner.
 
         Where the last message is the user's, return how probable it is (0..1) that it ends here; None where the model

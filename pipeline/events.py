@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from audio.types import Samples, Token
+from pipeline.engines import Toolbox
 from pipeline.history import Item
 from pipeline.settings import Settings
 from pipeline.timings import Timings
@@ -91,6 +92,7 @@ class CreateResponse:
     voice: str | None = None
     max_output_tokens: int | None = None
     request_id: str | None = None
+    toolbox: Toolbox | None = None
     beside: bool = False
     """Beside the conversation: nothing of it gets into the history, and it may run while another one does."""
     input: tuple[Item | ItemReference, ...] | None = None
@@ -201,7 +203,7 @@ class IdleTimeout:
 
 @dataclass(frozen=True, slots=True)
 class ItemAdded:
-    """A message stands in the conversation (a user's or the system's; an assistant's begins with ResponseStarted)."""
+    """An item stands in the conversation that isn't part of an answer."""
 
     item: Item
     previous_item_id: str | None
@@ -268,15 +270,34 @@ class TranscriptFailed:
 class ResponseStarted:
     """An answer begins: the assistant's message `item_id` comes after `previous_item_id`.
 
+    Where the model may call tools instead, `item_id` is None, and MessageStarted follows as soon as there are words.
     `asked` is the request for it, without its input; None when the user's words asked. One that is `beside` the
-    conversation runs whatever else does, and its message is in no history.
+    conversation runs whatever else does, and its items are in no history.
     """
+
+    response_id: str
+    item_id: str | None
+    previous_item_id: str | None
+    output: Literal["audio", "text"]
+    asked: CreateResponse | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MessageStarted:
+    """The answer has words: the assistant's message `item_id` comes after `previous_item_id`."""
 
     response_id: str
     item_id: str
     previous_item_id: str | None
-    output: Literal["audio", "text"]
-    asked: CreateResponse | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCalled:
+    """The answer calls a function: the client runs it, once, and puts the result into the conversation."""
+
+    response_id: str
+    item: Item
+    previous_item_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,8 +345,8 @@ class ResponseEnded:
     """The answer is over; exactly one for each ResponseStarted, and nothing of that response after it.
 
     An audio response that completes ends when its sound has been played, not when it has been sent: a client that
-    takes the end of the sending for the end of the sound can then still be interrupted. `item` holds the answer as it
-    stands in the history (what was heard), `text` as far as it was sent.
+    takes the end of the sending for the end of the sound can then still be interrupted. `item` holds the message as it
+    stands in the history (what was heard), `text` as far as it was sent; an answer without words has none in them.
     """
 
     response_id: str
@@ -373,9 +394,11 @@ Event: TypeAlias = (
     | TranscriptCompleted
     | TranscriptFailed
     | ResponseStarted
+    | MessageStarted
     | ResponseText
     | ResponseAudio
     | ReplyHeard
+    | ToolCalled
     | ResponseEnded
     | TurnTimed
     | Rejected

@@ -16,13 +16,13 @@ from pipeline import events, moves
 from pipeline.context import CaughtUp, Context
 from pipeline.conversation import Conversation
 from pipeline.echo import EchoGuard
-from pipeline.engines import Finish, Transcript
+from pipeline.engines import Finish, ToolCall, Transcript
 from pipeline.errors import RequestError, StageError
 from pipeline.history import Item, Spoken, prompt
 from pipeline.reply import Moments, Reply
 from pipeline.response_input import ResponseInput
 from pipeline.settings import Settings
-from pipeline.turn import Brief, Done, Measured, Reached, Says, Sound, TurnOutput, run_turn
+from pipeline.turn import Brief, Calls, Done, Measured, Reached, Says, Sound, TurnOutput, run_turn
 from pipeline.utterance import Utterance, same_words
 
 log = logging.getLogger(__name__)
@@ -122,7 +122,7 @@ class Floor:
     async def correct(self, item_id: str, words: Transcript) -> None:
         """Answer other words, if the reply to what was taken for them can't have been heard yet."""
         turn = self._replying
-        heard = turn is None or turn.moments.audio is not None or turn.reply.text
+        heard = turn is None or turn.moments.audio is not None or turn.reply.text or turn.reply.called
         if turn is None or heard or turn.item_id != item_id or turn.answers(item_id, words):
             return
         await turn.stop()
@@ -163,6 +163,8 @@ class Floor:
         await self._end_reply("cancelled", "turn_detected")
         if turn.item_id != item_id:
             return  # what was committed last had no words; the reply belonged to an earlier utterance
+        if turn.reply.called:
+            return  # the client runs the function already: it stays on record what that was for
         # Its first part and the false start of the reply would stand there twice.
         for old in (turn.item_id, turn.reply.item_id):
             if old in self._conversation.history:
@@ -188,6 +190,7 @@ class Floor:
             output=asked.output or settings.output,
             voice=asked.voice or settings.voice,
             max_tokens=asked.max_output_tokens or settings.max_output_tokens,
+            toolbox=asked.toolbox or settings.toolbox,
         )
         turn = self._begin(brief, settings, None, None, Moments(voice_end))
         turn.moments.commit = _now()
@@ -266,14 +269,29 @@ class Floor:
             case Measured(clause=clause, seconds=seconds):
                 turn.reply.measure(clause, seconds)
             case Says(text=text):
-                reply = turn.reply
-                await self._context.emit(events.ResponseText(reply.response_id, reply.item_id, reply.say(text)))
+                await self._say(turn.reply, text)
             case Sound(samples=samples):
                 await self._sound(turn, samples)
+            case Calls(call=call):
+                await self._call(turn.reply, call)
             case Done(finish=finish, error=error):
                 await self._finish(finish, error)  # its gate was open: it is the turn that replies
             case _:
                 assert_never(output)
+
+    async def _say(self, reply: Reply, text: str) -> None:
+        if not reply.begun:
+            previous = self._begin_message(reply)
+            await self._context.emit(events.MessageStarted(reply.response_id, reply.item_id, previous))
+        await self._context.emit(events.ResponseText(reply.response_id, reply.item_id, reply.say(text)))
+
+    async def _call(self, reply: Reply, call: ToolCall) -> None:
+        reply.called = True
+        # Not by the model's own name for it, which it may use twice.
+        named = replace(call, call_id=self._context.new_id("call"))
+        item = Item(self._context.new_id("item"), "assistant", (named,))
+        previous = self._conversation.history.add(item)
+        await self._context.emit(events.ToolCalled(reply.response_id, item, previous))
 
     async def _sound(self, turn: _Turn, samples: Samples) -> None:
         reply = turn.reply
@@ -316,7 +334,7 @@ class Floor:
         context = self._context
         gate = asyncio.Event()
         task = context.spawn(run_turn(self._numbers, brief, context.engines, gate, context.post))
-        reply = Reply(context.new_id("resp"), context.new_id("item"), brief.output)
+        reply = Reply(context.new_id("resp"), context.new_id("item"), brief.output, may_call=brief.toolbox.may_call)
         return _Turn(self._numbers, settings, item_id, question, moments, reply, gate, task)
 
     async def admit(self) -> None:
@@ -370,10 +388,17 @@ class Floor:
         self._replying = turn
         reply = turn.reply
         self.echo.clear()
-        previous = self._conversation.history.add(reply.item("in_progress", _now()))
-        start = events.ResponseStarted(reply.response_id, reply.item_id, previous, reply.output, asked)
+        item_id, previous = None, None
+        if not reply.may_call:
+            item_id, previous = reply.item_id, self._begin_message(reply)
+        start = events.ResponseStarted(reply.response_id, item_id, previous, reply.output, asked)
         await self._context.emit(start)
         self._open()
+
+    def _begin_message(self, reply: Reply) -> str | None:
+        """Let the reply's message stand in the history, and return the id before it."""
+        reply.begun = True
+        return self._conversation.history.add(reply.item("in_progress", _now()))
 
     def _open(self) -> None:
         if self._replying is not None and not self._held and not self._absent:
@@ -433,4 +458,5 @@ def _brief(settings: Settings, instructions: str, known: Iterable[Item], questio
         speed=settings.speed,
         max_tokens=settings.max_output_tokens,
         temperature=settings.temperature,
+        toolbox=settings.toolbox,
     )

@@ -2,14 +2,18 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, groupby
 from typing import Final, Literal, TypeAlias, assert_never
 
 from audio.types import Samples
-from pipeline.engines import ChatMessage, Picture
+from pipeline.engines import ChatMessage, Picture, ToolCall
 from pipeline.errors import RequestError
 
 _CHARS_PER_S: Final = 15.0  # of unhurried English, where a clause's real length isn't known yet
 _PICTURE_CHARS: Final = 2000  # what a picture counts for in a prompt: models make a few hundred tokens of it
+_RUNNING: Final = "(still running: its result isn't known yet)"
+"""What a call has returned that hasn't returned: a model that sees no result calls again."""
+_CUT: Final = "… (cut here: it is too long)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +49,24 @@ class Spoken:
     clauses: tuple[Clause, ...] = ()
 
 
-Part: TypeAlias = Text | Spoken | Picture
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    """What a call of a function has returned."""
+
+    call_id: str
+    output: str
+
+
+Part: TypeAlias = Text | Spoken | Picture | ToolCall | ToolResult
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One message of the conversation."""
+    """One message of the conversation; or a call of a function or its result, which is the only part then."""
 
     id: str
-    role: Literal["user", "assistant", "system"]
+    role: Literal["user", "assistant", "system", "tool"]
+    """A call is the assistant's, a result the tool's."""
     parts: tuple[Part, ...]
     status: Literal["in_progress", "completed", "incomplete"] = "completed"
 
@@ -67,6 +80,16 @@ class Item:
         """All its pictures."""
         return tuple(part for part in self.parts if isinstance(part, Picture))
 
+    @property
+    def call(self) -> ToolCall | None:
+        """The call that it is, if it is one."""
+        return next((part for part in self.parts if isinstance(part, ToolCall)), None)
+
+    @property
+    def result(self) -> ToolResult | None:
+        """The result that it is, if it is one."""
+        return next((part for part in self.parts if isinstance(part, ToolResult)), None)
+
 
 def _words(part: Part) -> str | None:
     match part:
@@ -74,7 +97,7 @@ def _words(part: Part) -> str | None:
             return text
         case Spoken(transcript):
             return transcript
-        case Picture():
+        case Picture() | ToolCall() | ToolResult():
             return None
         case _:
             assert_never(part)
@@ -128,10 +151,11 @@ class History:
     def add(self, item: Item, after: str | None = None) -> str | None:
         """Insert `item` after another ("root": first; None: last) and return the id before it, None at the front.
 
-        Raises RequestError when `after` isn't there or the id is taken.
+        Raises RequestError when `after` isn't there, the id is taken, or a result has no call that waits for it.
         """
         if item.id in self._items:
             raise RequestError("item_id_taken", f"There is an item {item.id!r} already: choose another id.", "item.id")
+        self._check_call(item)
         if after is None or after == self.last_id:
             before = self.last_id
             self._items[item.id] = item
@@ -145,6 +169,22 @@ class History:
         self._items[item.id] = item
         self._items = {item_id: self._items[item_id] for item_id in ids}
         return None if after == "root" else after
+
+    def _check_call(self, item: Item) -> None:
+        if item.call is not None and any(each.call and each.call.call_id == item.call.call_id for each in self):
+            what, cure = f"is a call {item.call.call_id!r} already", "choose another call_id"
+        elif item.result is None:
+            return
+        elif all(each.call is None or each.call.call_id != item.result.call_id for each in self):
+            what, cure = (
+                f"is no call {item.result.call_id!r} in this conversation",
+                "take the call_id of a function_call",
+            )
+        elif any(each.result and each.result.call_id == item.result.call_id for each in self):
+            what, cure = f"is a result of the call {item.result.call_id!r} already", "delete that item first"
+        else:
+            return
+        raise RequestError("invalid_call_id", f"There {what}: {cure}.", "item.call_id")
 
     def replace(self, item: Item) -> None:
         """Put a new version of a message in its place; one that was deleted meanwhile stays deleted."""
@@ -178,27 +218,54 @@ def prompt(
 ) -> list[ChatMessage]:
     """Return what a language model needs to answer, ending with `question` where there is one.
 
-    Messages of the same role in a row become one. When all of it is longer than `max_chars`, the oldest leave in
-    blocks, so that `retention` (0..1) of it is left, and not one by one: the prompt's beginning then stays the same for
-    many turns.
+    Messages of the same role in a row become one, and the results of its calls follow an assistant's message. When all
+    of it is longer than `max_chars`, the oldest leave in blocks, so that `retention` (0..1) of it is left, and not one
+    by one: the prompt's beginning then stays the same for many turns.
     """
-    said = [ChatMessage(item.role, item.text, item.pictures) for item in items if item.text or item.pictures]
+    said = list(_exchanges(items, max_result_chars=max_chars // 2))
     if question:
-        said.append(ChatMessage("user", question))
+        said.append([ChatMessage("user", question)])
     block = max(1, round(max_chars * (1 - retention)))
     excess = sum(map(_length, said)) - max_chars
     to_drop = -(-excess // block) * block
     while to_drop > 0 and len(said) > 1:
         to_drop -= _length(said.pop(0))
     messages = [ChatMessage("system", instructions)] if instructions else []
-    for message in said:
-        if messages and messages[-1].role == message.role:
+    for message in chain.from_iterable(said):
+        if messages and messages[-1].role == message.role != "tool" and not messages[-1].calls:
             last = messages.pop()
             content = "\n".join(filter(None, (last.content, message.content)))
-            message = ChatMessage(message.role, content, last.pictures + message.pictures)  # noqa: PLW2901
+            message = replace(message, content=content, pictures=last.pictures + message.pictures)  # noqa: PLW2901
         messages.append(message)
     return messages
 
 
-def _length(message: ChatMessage) -> int:
-    return len(message.content) + _PICTURE_CHARS * len(message.pictures)
+def _exchanges(items: Iterable[Item], *, max_result_chars: int) -> Iterator[list[ChatMessage]]:
+    """Yield what belongs together: a message, or calls that were made at once and their results."""
+    known = list(items)
+    results = {
+        item.result.call_id: _cut(item.result.output, max_result_chars) for item in known if item.result is not None
+    }
+    for is_call, group in groupby(known, lambda item: item.call is not None):
+        if not is_call:
+            yield from (
+                [ChatMessage(item.role, item.text, item.pictures)] for item in group if item.text or item.pictures
+            )
+        else:
+            calls = tuple(item.call for item in group if item.call is not None)
+            outputs = (ChatMessage("tool", results.get(call.call_id, _RUNNING), call_id=call.call_id) for call in calls)
+            yield [ChatMessage("assistant", "", calls=calls), *outputs]
+
+
+def _cut(output: str, most: int) -> str:
+    """Return what fits: a result that is too long must not push out the question that it is for."""
+    return output if len(output) <= most else output[:most] + _CUT
+
+
+def _length(messages: Iterable[ChatMessage]) -> int:
+    return sum(
+        len(message.content)
+        + _PICTURE_CHARS * len(message.pictures)
+        + sum(len(call.name) + len(call.arguments) for call in message.calls)
+        for message in messages
+    )

@@ -39,12 +39,19 @@ class Moments:
 
 
 class Reply:
-    """An assistant's message in the making."""
+    """An assistant's message in the making; or, where it `may_call` functions, perhaps none."""
 
-    def __init__(self, response_id: str, item_id: str, output: Literal["audio", "text"]) -> None:
+    def __init__(
+        self, response_id: str, item_id: str, output: Literal["audio", "text"], *, may_call: bool = False
+    ) -> None:
         self.response_id = response_id
         self.item_id = item_id
         self.output: Literal["audio", "text"] = output
+        self.may_call = may_call
+        self.begun = False
+        """The message stands in the history."""
+        self.called = False
+        """A function was called."""
         self.text = ""
         """The words sent so far."""
         self._clauses: list[str] = []

@@ -29,7 +29,7 @@ from pipeline.lanes import Lane
 from pipeline.listening import MAX_HELD_S, Listening
 from pipeline.moves import State, Window
 from pipeline.settings import Settings
-from pipeline.turn import Done, Measured, Reached, Says, Sound
+from pipeline.turn import Calls, Done, Measured, Reached, Says, Sound
 from pipeline.turn_taking import TurnTaker
 from pipeline.understanding import Understanding
 
@@ -99,7 +99,7 @@ class Session:
         match entry:
             case moves.Tick() | moves.Sounds() | moves.WasSaid():
                 await self._step(entry)
-            case Reached() | Says() | Measured() | Sound() | Done():
+            case Reached() | Says() | Measured() | Sound() | Calls() | Done():
                 await (self._asides if entry.turn < 0 else self._floor).take(entry)
             case Partial() | Heard() | Read():
                 await self._understanding.take(entry, self._taker.state)
@@ -163,13 +163,12 @@ class Session:
                 assert_never(request)
 
     async def _update(self, settings: Settings) -> None:
-        new_prompt = settings.instructions != self._settings.instructions
-        self._settings = settings
+        before, self._settings = self._settings, settings
         self._understanding.update(settings)
         await self._floor.discard()
         await self._step(moves.Configure(settings.turn_taking))
         await self._context.emit(events.SettingsUpdated(settings))
-        if new_prompt:
+        if (settings.instructions, settings.toolbox.tools) != (before.instructions, before.toolbox.tools):
             self._spawn(self._prefill())
 
     async def _commit(self) -> None:
@@ -307,6 +306,6 @@ class Session:
         if not messages:
             return
         try:
-            await self._context.engines.llm.prefill(messages)
+            await self._context.engines.llm.prefill(messages, toolbox=settings.toolbox)
         except Exception as error:  # noqa: BLE001 - it only saves time; a real failure shows in the first turn
             log.warning("The prompt could not be prepared: %s", type(error).__name__)

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from pipeline.engines import NO_TOOLS, Toolbox
+
 
 @dataclass(frozen=True, slots=True)
 class TurnTaking:
@@ -77,4 +79,6 @@ class Settings:
     """Older messages leave the prompt when it gets longer."""
     history_retention: float = 0.5
     """The part (0..1) of that which is left then."""
+    toolbox: Toolbox = NO_TOOLS
+    """What the model may call."""
     turn_taking: TurnTaking = field(default_factory=TurnTaking)

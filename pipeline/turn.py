@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from audio.types import OUTPUT_RATE, Samples
-from pipeline.engines import ChatMessage, Engines, Finish, Generated
+from pipeline.engines import NO_TOOLS, ChatMessage, Engines, Finish, Generated, Toolbox, ToolCall
 from pipeline.errors import Stage, StageError, failed
 from pipeline.lanes import Lane
 from pipeline.playhead import Playhead
@@ -44,6 +44,7 @@ class Brief:
     speed: float = 1.0
     max_tokens: int = 300
     temperature: float = 0.7
+    toolbox: Toolbox = NO_TOOLS
 
 
 # --- What a turn posts; `turn` is its number ---
@@ -83,6 +84,14 @@ class Sound:
 
 
 @dataclass(frozen=True, slots=True)
+class Calls:
+    """A function is called; the words before it have been sent."""
+
+    turn: int
+    call: ToolCall
+
+
+@dataclass(frozen=True, slots=True)
 class Done:
     """All was delivered and, as far as it is sound, played. Always the last thing of a turn that isn't cancelled."""
 
@@ -92,9 +101,10 @@ class Done:
     error: StageError | None = None
 
 
-TurnOutput: TypeAlias = Reached | Says | Measured | Sound | Done
+TurnOutput: TypeAlias = Reached | Says | Measured | Sound | Calls | Done
 Post: TypeAlias = Callable[[TurnOutput], Awaitable[None]]
-Put: TypeAlias = Callable[[str], Awaitable[None]]
+Put: TypeAlias = Callable[[str | ToolCall], Awaitable[None]]
+_Sounds: TypeAlias = asyncio.Queue[tuple[str, Samples] | ToolCall | None]
 
 
 async def run_turn(turn: int, brief: Brief, engines: Engines, gate: asyncio.Event, post: Post) -> None:
@@ -138,23 +148,29 @@ class _Answer:
         return error
 
     async def think(self, put: Put) -> None:
-        """Put the model's answer: clauses to be spoken, or pieces of text as they come."""
+        """Put the model's answer: clauses to be spoken, or pieces of text as they come, and then its calls."""
         splitter = ClauseSplitter()
         spoken = self._brief.output == "audio"
         prompt = self._brief.prompt()
         reached: set[str] = set()
+        calls: list[ToolCall] = []
         async with self._engines.lanes.enter(Lane.THOUGHT), aclosing(self._generate(prompt)) as pieces:
             async for piece in pieces:
                 if isinstance(piece, Finish):
                     self.finish = piece
                     continue
                 await self._reach("token", reached)
+                if isinstance(piece, ToolCall):
+                    calls.append(piece)
+                    continue
                 for text in splitter.feed(piece.text) if spoken else [piece.text]:
                     await self._reach("clause", reached)
                     await put(text)
         for text in splitter.flush():
             await self._reach("clause", reached)
             await put(text)
+        for call in calls:
+            await put(call)
 
     async def recite(self, put: Put) -> None:
         """Put a fixed sentence that asks for patience."""
@@ -168,23 +184,25 @@ class _Answer:
     async def _generate(self, prompt: Sequence[ChatMessage]) -> AsyncGenerator[Generated, None]:
         brief = self._brief
         try:
-            stream = self._engines.llm.stream(prompt, max_tokens=brief.max_tokens, temperature=brief.temperature)
+            stream = self._engines.llm.stream(
+                prompt, max_tokens=brief.max_tokens, temperature=brief.temperature, toolbox=brief.toolbox
+            )
             async with aclosing(stream):
                 async for piece in stream:
                     yield piece
         except Exception as cause:
             raise failed(Stage.THINK, "The language model failed", cause) from cause
 
-    async def _write(self, text: str) -> None:
+    async def _write(self, piece: str | ToolCall) -> None:
         await self._gate.wait()
-        await self._post(Says(self._turn, text))
+        await self._post(Calls(self._turn, piece) if isinstance(piece, ToolCall) else Says(self._turn, piece))
         self.delivered = True
 
     async def _say(self, produce: Callable[[Put], Awaitable[None]]) -> None:
         # Speech is made ahead of its playback, but not without limit: its queue blocks. The model's doesn't, since it
         # would keep the model's lane; it holds one answer at most.
-        clauses: asyncio.Queue[str | None] = asyncio.Queue()
-        sounds: asyncio.Queue[tuple[str, Samples] | None] = asyncio.Queue(maxsize=4)
+        clauses: asyncio.Queue[str | ToolCall | None] = asyncio.Queue()
+        sounds: _Sounds = asyncio.Queue(maxsize=4)
 
         async def think() -> None:
             await produce(clauses.put)
@@ -195,11 +213,12 @@ class _Answer:
             stages.create_task(self._speak(clauses, sounds))
             stages.create_task(self._deliver(sounds))
 
-    async def _speak(
-        self, clauses: asyncio.Queue[str | None], sounds: asyncio.Queue[tuple[str, Samples] | None]
-    ) -> None:
+    async def _speak(self, clauses: asyncio.Queue[str | ToolCall | None], sounds: _Sounds) -> None:
         number = 0
         while (clause := await clauses.get()) is not None:
+            if isinstance(clause, ToolCall):
+                await sounds.put(clause)
+                continue
             samples = 0
             caption = clause
             try:
@@ -221,12 +240,15 @@ class _Answer:
         async with self._engines.lanes.enter(Lane.SPEECH):
             return await anext(stream, None)
 
-    async def _deliver(self, sounds: asyncio.Queue[tuple[str, Samples] | None]) -> None:
+    async def _deliver(self, sounds: _Sounds) -> None:
         await self._gate.wait()
         loop = asyncio.get_running_loop()
         playhead = Playhead()
         frame = int(FRAME_S * OUTPUT_RATE)
         while (sound := await sounds.get()) is not None:
+            if isinstance(sound, ToolCall):
+                await self._write(sound)
+                continue
             caption, samples = sound
             if caption:
                 await self._post(Says(self._turn, caption))

@@ -307,7 +307,7 @@ class Understanding:
         engines = self._context.engines
         try:
             async with engines.lanes.enter(Lane.THOUGHT):
-                likely = await engines.llm.prefill(messages)
+                likely = await engines.llm.prefill(messages, toolbox=settings.toolbox)
         except Exception as error:  # noqa: BLE001 - it only saves time; a real failure shows in the turn
             log.warning("The question could not be read ahead: %s", type(error).__name__)
         await self._context.post(Read(item_id, text, likely))

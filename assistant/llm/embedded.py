@@ -7,15 +7,17 @@ import math
 import socket
 import tempfile
 import threading
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from assistant.llm.calling import Answer, Body, Take
 from assistant.llm.prompts import Template
-from assistant.llm.slots import Slots, rendered
-from pipeline.engines import ChatMessage, Finish, Generated, Sampling, TextDelta
+from assistant.llm.slots import Slot, Slots, rendered
+from assistant.llm.tool_text import plain
+from pipeline.engines import NO_TOOLS, ChatMessage, Finish, Generated, Sampling, TextDelta, Toolbox
 from pipeline.errors import ParleyError, RequestError
 
 _SLOTS = 8
@@ -76,12 +78,13 @@ class EmbeddedLlm:
         """Touch every weight once, so that the first answer doesn't wait for the disk."""
         await self._read([ChatMessage("user", "Hello")])
 
-    async def prefill(self, messages: Sequence[ChatMessage]) -> float | None:
+    async def prefill(self, messages: Sequence[ChatMessage], *, toolbox: Toolbox = NO_TOOLS) -> float | None:
         """Read this prefix of a prompt now, so that a `stream` that begins with it starts sooner.
 
         Return the probability (0..1) that a user's message ends where `messages` end: that the model expects its end,
         or a sentence's. None for other messages.
         """
+        messages = plain(messages, toolbox)
         prompt = self._template.open_ended(messages) if messages and messages[-1].role == "user" else None
         if prompt is None:
             await self._read(messages)
@@ -94,14 +97,20 @@ class EmbeddedLlm:
             stop.set()
 
     def stream(
-        self, messages: Sequence[ChatMessage], *, max_tokens: int, temperature: float, sampling: Sampling | None = None
+        self,
+        messages: Sequence[ChatMessage],
+        *,
+        max_tokens: int,
+        temperature: float,
+        toolbox: Toolbox = NO_TOOLS,
+        sampling: Sampling | None = None,
     ) -> AsyncGenerator[Generated, None]:
-        """Generate the next assistant message: pieces of text, then one Finish.
+        """Generate the next assistant message: pieces of text, a call of a function at most, then one Finish.
 
         Closing the iterator stops the work within a token (or, while the prompt is read, within a batch of it).
         Raises LlmRefusal when the prompt doesn't fit into the context, or the schema can't be followed.
         """
-        return self._generate(messages, max_tokens, temperature, sampling, prefill=False)
+        return self._generate(messages, max_tokens, temperature, toolbox, sampling, prefill=False)
 
     def close(self) -> None:
         """Stop what is being generated and free the model. Blocks until that is done, a fraction of a second."""
@@ -134,15 +143,16 @@ class EmbeddedLlm:
         return min(1.0, sum(math.exp(token["logprob"]) for token in tokens[0]["top_logprobs"] if _ends(token["token"])))
 
     async def _read(self, messages: Sequence[ChatMessage]) -> None:
-        async with aclosing(self._generate(messages, 1, 0.0, None, prefill=True)) as pieces:
+        async with aclosing(self._generate(messages, 1, 0.0, NO_TOOLS, None, prefill=True)) as pieces:
             async for _ in pieces:
                 pass
 
-    async def _generate(
+    async def _generate(  # noqa: PLR0913 - what a request has
         self,
         messages: Sequence[ChatMessage],
         max_tokens: int,
         temperature: float,
+        toolbox: Toolbox,
         sampling: Sampling | None,
         *,
         prefill: bool,
@@ -159,8 +169,10 @@ class EmbeddedLlm:
             if not work.cancelled() and (error := work.exception()) is not None:
                 deliver(error)
 
+        after_result = bool(messages) and messages[-1].role == "tool"
+        written = plain(messages, toolbox)
         body = {
-            "messages": _plain(messages),
+            "messages": _plain(written),
             "max_tokens": max_tokens,
             "temperature": temperature,
             "repeat_penalty": 1.1,  # or small models go round in circles, aloud
@@ -169,7 +181,10 @@ class EmbeddedLlm:
             "return_progress": True,  # calls back during the prompt too, which is when it can be stopped
         }
         body |= {} if sampling is None else _fields(sampling)
-        work = self._threads.submit(self._work, body, messages, prefill, stop, deliver)
+        if toolbox.tools:
+            work = self._threads.submit(self._work_with_tools, body, written, toolbox, after_result, stop, deliver)
+        else:
+            work = self._threads.submit(self._work, body, written, prefill, stop, deliver)
         work.add_done_callback(ended)
         try:
             while True:
@@ -206,6 +221,41 @@ class EmbeddedLlm:
             self._server.handle_chat_completions(json.dumps(body | {"id_slot": slot.number}), take)
             if reply.finish is not None and not prefill:
                 slot.answered("".join(reply.text))
+        self._end(reply, stop, deliver)
+
+    def _work_with_tools(  # noqa: PLR0913, PLR0917 - what a request has
+        self,
+        body: Body,
+        messages: Sequence[ChatMessage],
+        toolbox: Toolbox,
+        after_result: bool,
+        stop: threading.Event,
+        deliver: Callable[[Generated], None],
+    ) -> None:
+        reply = _Reply()
+        with self._slots.lend(messages, stop) as slot:
+            answer = Answer(
+                self._asking(slot, stop), self._template, reply.take, toolbox, messages=messages, chat=body, say=deliver
+            )
+            text = answer.give(after_result=after_result)
+            if reply.finish is not None:
+                slot.answered(text)
+        self._end(reply, stop, deliver)
+
+    def _asking(self, slot: Slot, stop: threading.Event) -> Callable[[Body, Take], None]:
+        """Return how to make requests that go on from what the slot holds, until told to stop."""
+
+        def ask(body: Body, take: Take) -> None:
+            def take_text(chunk: str) -> bool:
+                return stop.is_set() or self._closing.is_set() or take(json.loads(chunk))
+
+            if not stop.is_set() and not self._closing.is_set():
+                handle = self._server.handle_completions if "prompt" in body else self._server.handle_chat_completions
+                handle(json.dumps(body | {"id_slot": slot.number}), take_text)
+
+        return ask
+
+    def _end(self, reply: "_Reply", stop: threading.Event, deliver: Callable[[Generated], None]) -> None:
         if self._closing.is_set():
             raise LlmError("The language model is shutting down.")
         if stop.is_set():
@@ -224,14 +274,14 @@ class _Reply:
         self.error: LlmError | None = None
         self._reason: Literal["stop", "length"] = "stop"
 
-    def take(self, chunk: dict[str, Any]) -> list[TextDelta]:
+    def take(self, chunk: Mapping[str, Any]) -> list[TextDelta]:
         """Note what the chunk says, and return the text in it."""
         if "error" in chunk:
             self.error = _explain(chunk["error"])
             return []
         pieces: list[TextDelta] = []
         for choice in chunk["choices"]:
-            if content := choice["delta"].get("content"):
+            if content := choice["text"] if "text" in choice else choice["delta"].get("content"):
                 self.text.append(content)
                 pieces.append(TextDelta(content))
             if choice["finish_reason"] == "length":
@@ -246,7 +296,7 @@ class _Reply:
         return pieces
 
 
-def _explain(error: dict[str, Any]) -> LlmError:
+def _explain(error: Mapping[str, Any]) -> LlmError:
     if error.get("type") == "exceed_context_size_error":
         return LlmRefusal(
             "context_length_exceeded",

@@ -5,11 +5,14 @@ end in the middle of a message, and be token for token what the whole one begins
 """
 
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from pipeline.engines import ChatMessage
 
 Render: TypeAlias = Callable[[Sequence[ChatMessage]], str]
+
+_OTHERS: Final = {"user": ("assistant", "user"), "assistant": ("user", "assistant"), "system": ("", "system")}
+"""After which message an example shows one of this role."""
 
 
 class Template:
@@ -34,6 +37,18 @@ class Template:
             joint = self._joints.get((before, message.role))
             if joint is None:
                 return None
+            text += joint + message.content.strip()
+            before = message.role
+        return text
+
+    def answered(self, messages: Sequence[ChatMessage]) -> str:
+        """Return the prompt up to where the assistant's answer to these messages begins."""
+        if not messages or messages[-1].role != "user":
+            messages = [*messages, ChatMessage("user", "")]
+        text, before = "", ""
+        for message in [*messages, ChatMessage("assistant", "")]:
+            # Where no example showed such an order, a message ends as others do.
+            joint = self._joints.get((before, message.role)) or self._joints[_OTHERS[message.role]]
             text += joint + message.content.strip()
             before = message.role
         return text

@@ -125,7 +125,18 @@ def _shortened(text: str) -> str:
 
 
 def _key(kind: str, arguments: Mapping[str, Tree]) -> str:
-    return f"{kind} {json.dumps(arguments, sort_keys=True)}"
+    return f"{kind} {json.dumps(_full(arguments), sort_keys=True)}"
+
+
+def _full(tree: Tree) -> Tree:
+    """Return the tree without what is empty: that may be a field which is newer than the recording."""
+    match tree:
+        case dict():
+            return {key: _full(each) for key, each in tree.items() if each not in (None, [])}
+        case list():
+            return [_full(each) for each in tree]
+        case _:
+            return tree
 
 
 def _answered(call: Call, whole: bool) -> bool:

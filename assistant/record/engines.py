@@ -17,6 +17,7 @@ from assistant.record.format import CALLS, SPEECH, identity, inline
 from assistant.record.tape import Tape
 from audio.types import Samples
 from pipeline.engines import (
+    NO_TOOLS,
     ChatMessage,
     Engines,
     Generated,
@@ -24,6 +25,7 @@ from pipeline.engines import (
     Sampling,
     SpeechToText,
     TextToSpeech,
+    Toolbox,
     Transcript,
     TurnDetector,
     VoiceDetector,
@@ -47,6 +49,11 @@ def recorded(engines: Engines, tape: Tape) -> Engines:
         tts=_TextToSpeech(engines.tts, calls),
         lanes=_Lanes(engines.lanes, tape),
     )
+
+
+def tools(toolbox: Toolbox) -> dict[str, object]:
+    """Return the argument that a call of the language model has where there are tools."""
+    return {"toolbox": toolbox} if toolbox.tools else {}
 
 
 @dataclass(slots=True)
@@ -170,14 +177,23 @@ class _LanguageModel:
         return self._model.takes_pictures
 
     def stream(
-        self, messages: Sequence[ChatMessage], *, max_tokens: int, temperature: float, sampling: Sampling | None = None
+        self,
+        messages: Sequence[ChatMessage],
+        *,
+        max_tokens: int,
+        temperature: float,
+        toolbox: Toolbox = NO_TOOLS,
+        sampling: Sampling | None = None,
     ) -> AsyncGenerator[Generated, None]:
         arguments = {"messages": tuple(messages), "max_tokens": max_tokens, "temperature": temperature}
-        work = self._model.stream(messages, max_tokens=max_tokens, temperature=temperature, sampling=sampling)
-        return self._calls.stream("llm.stream", arguments, work)
+        work = self._model.stream(
+            messages, max_tokens=max_tokens, temperature=temperature, toolbox=toolbox, sampling=sampling
+        )
+        return self._calls.stream("llm.stream", arguments | tools(toolbox), work)
 
-    async def prefill(self, messages: Sequence[ChatMessage]) -> float | None:
-        return await self._calls.answer("llm.prefill", {"messages": tuple(messages)}, self._model.prefill(messages))
+    async def prefill(self, messages: Sequence[ChatMessage], *, toolbox: Toolbox = NO_TOOLS) -> float | None:
+        arguments = {"messages": tuple(messages)} | tools(toolbox)
+        return await self._calls.answer("llm.prefill", arguments, self._model.prefill(messages, toolbox=toolbox))
 
 
 class _TextToSpeech:

@@ -7,10 +7,23 @@ import numpy as np
 
 from assistant.record.answers import Moments, Scores
 from assistant.record.calls import Calls, Trace, error_of, now, tree_of, until
+from assistant.record.engines import tools
 from assistant.record.format import Tree, identity
 from assistant.record.stored import Call, ReplayError, Stored
 from audio.types import Samples
-from pipeline.engines import ChatMessage, Engines, Finish, Generated, Sampling, TextDelta, Transcript, VoiceStream
+from pipeline.engines import (
+    NO_TOOLS,
+    ChatMessage,
+    Engines,
+    Finish,
+    Generated,
+    Sampling,
+    TextDelta,
+    Toolbox,
+    ToolCall,
+    Transcript,
+    VoiceStream,
+)
 from pipeline.lanes import Lane, Lanes
 
 
@@ -89,9 +102,16 @@ class _LanguageModel:
         self.takes_pictures = takes_pictures
 
     async def stream(
-        self, messages: Sequence[ChatMessage], *, max_tokens: int, temperature: float, sampling: Sampling | None = None
+        self,
+        messages: Sequence[ChatMessage],
+        *,
+        max_tokens: int,
+        temperature: float,
+        toolbox: Toolbox = NO_TOOLS,
+        sampling: Sampling | None = None,
     ) -> AsyncGenerator[Generated, None]:
-        tree = tree_of({"messages": messages, "max_tokens": max_tokens, "temperature": temperature})
+        asked = {"messages": messages, "max_tokens": max_tokens, "temperature": temperature}
+        tree = tree_of(asked | tools(toolbox))
         call = await self._calls.streaming("llm.stream", tree)
         async for piece in self._calls.pieces(call):
             yield piece
@@ -105,14 +125,19 @@ class _LanguageModel:
         other = self._calls.nearest("llm.stream", tree, whole=True)
         if other is not None and _text(other).startswith(said):
             self._calls.note("the language model was stopped here in the recording: it goes on as in another answer")
-            yield TextDelta(_text(other).removeprefix(said))
-            yield other.pieces[-1].value
+            if rest := _text(other).removeprefix(said):
+                yield TextDelta(rest)
+            called = {piece.value for piece in call.pieces}
+            for piece in other.pieces:
+                if isinstance(piece.value, ToolCall | Finish) and piece.value not in called:
+                    yield piece.value
             return
         self._calls.note("the language model was stopped here in the recording: its answer ends")
         yield Finish("stop", input_tokens=0, cached_tokens=0, output_tokens=len(call.pieces))
 
-    async def prefill(self, messages: Sequence[ChatMessage]) -> float | None:
-        probability: float | None = await self._calls.answer("llm.prefill", {"messages": messages}, needed=False)
+    async def prefill(self, messages: Sequence[ChatMessage], *, toolbox: Toolbox = NO_TOOLS) -> float | None:
+        asked = {"messages": messages} | tools(toolbox)
+        probability: float | None = await self._calls.answer("llm.prefill", asked, needed=False)
         return probability
 
 

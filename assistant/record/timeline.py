@@ -63,6 +63,12 @@ def describe(line: Line) -> str:  # noqa: PLR0911, PLR0912 - one for each kind o
             return f"you: “{text}”"
         case {"$": "ResponseStarted"}:
             return "reply begins"
+        case {"$": "MessageStarted"}:
+            return "reply has words"
+        case {"$": "ToolCalled", "item": {"parts": [call]}}:
+            return f"reply calls {call['name']} with {call['arguments']}"
+        case {"$": "ItemAdded", "item": {"parts": [{"$": "ToolResult", "output": output}]}}:
+            return f"the function returned: “{output}”"
         case {"$": "ResponseText", "text": text}:
             return f"reply: “{text.strip()}”"
         case {"$": "ResponseAudio"}:

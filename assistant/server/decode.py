@@ -1,6 +1,7 @@
 """What a client's event asks of the conversation."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Final, TypeVar, assert_never
 
 import numpy as np
@@ -15,8 +16,11 @@ from openai.types.realtime import (
     InputAudioBufferCommitEvent,
     OutputAudioBufferClearEvent,
     RealtimeConversationItemAssistantMessage,
+    RealtimeConversationItemFunctionCall,
+    RealtimeConversationItemFunctionCallOutput,
     RealtimeConversationItemSystemMessage,
     RealtimeConversationItemUserMessage,
+    RealtimeResponseCreateParams,
     ResponseCancelEvent,
 )
 from openai.types.realtime.realtime_conversation_item_user_message import Content as UserContent
@@ -28,11 +32,13 @@ from assistant.server.pictures import picture
 from assistant.server.response_check import check_response
 from assistant.server.session_config import MOST_TOKENS, SessionConfig
 from assistant.server.sound import SoundFormat, SoundIn
+from assistant.server.tools import toolbox
 from assistant.server.wire import ClientEvent, ClientItem, FrameError, ResponseCreate, SessionUpdate, decode_base64
 from audio.types import INPUT_RATE, Samples
 from pipeline import events
+from pipeline.engines import Toolbox, ToolCall
 from pipeline.errors import RequestError
-from pipeline.history import Item, Part, Spoken, Text
+from pipeline.history import Item, Part, Spoken, Text, ToolResult
 from pipeline.ids import random_id
 
 _PIECE: Final = INPUT_RATE // 2
@@ -68,7 +74,7 @@ class Decoder:
             case ConversationItemTruncateEvent():
                 yield events.TruncateItem(event.item_id, max(0, event.audio_end_ms) / 1000, event.event_id)
             case ResponseCreate():
-                yield self._response(event)
+                yield replace(self._response(event), toolbox=self._toolbox(event.response))
             case ResponseCancelEvent():
                 yield events.CancelResponse(event.response_id, event.event_id)
             case OutputAudioBufferClearEvent():
@@ -110,9 +116,26 @@ class Decoder:
         self.config = updated
         return events.Update(updated.settings())
 
+    def _toolbox(self, wanted: RealtimeResponseCreateParams) -> Toolbox | None:
+        """Return what the response may call, where it isn't what the session may."""
+        if wanted.tools is None and wanted.tool_choice is None and wanted.parallel_tool_calls is None:
+            return None
+        given = wanted.model_dump(exclude_unset=True, include={"tools", "tool_choice", "parallel_tool_calls"})
+        session = self.config.session
+        if given.get("tools") is not None:
+            session = session | {"tool_choice": "auto"}  # the session's may name one that isn't there
+        resolved = session | {key: value for key, value in given.items() if value is not None}
+        parallel = resolved["parallel_tool_calls"]
+        return toolbox(resolved["tools"], resolved["tool_choice"], parallel=parallel, at="response.")
+
     def _item(self, item: ConversationItem, at: str) -> Item:
         """Return a client's item, which stands at the path `at` of its event."""
         match item:
+            case RealtimeConversationItemFunctionCall():
+                call = ToolCall(item.call_id or random_id("call"), item.name, item.arguments)
+                return Item(item.id or random_id("item"), "assistant", (call,))
+            case RealtimeConversationItemFunctionCallOutput():
+                return Item(item.id or random_id("item"), "tool", (ToolResult(item.call_id, item.output),))
             case RealtimeConversationItemSystemMessage():
                 parts = [_text(part.type, part.text, "input_text", where) for where, part in _parts(item.content, at)]
             case RealtimeConversationItemAssistantMessage():

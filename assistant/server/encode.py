@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, assert_never, cast
 
 from assistant.server.frames import Frame, Kind
@@ -11,8 +11,8 @@ from assistant.server.sound import SoundFormat, SoundOut, bytes_per_second
 from assistant.server.transcripts import Transcripts
 from assistant.server.wire import Message, encode_base64, error_message
 from pipeline import events
-from pipeline.engines import Picture
-from pipeline.history import Item, Part, Spoken, Text
+from pipeline.engines import Picture, ToolCall
+from pipeline.history import Item, Part, Spoken, Text, ToolResult
 from pipeline.timings import Timings
 
 
@@ -24,6 +24,11 @@ class _Open:
     sound: SoundOut
     bytes_per_s: int
     sent_bytes: int = 0
+    output: list[Tree] = field(default_factory=list)
+    """Its items as they stand, in their order."""
+    message: events.MessageStarted | None = None
+    message_index: int = 0
+    """Where in the output the message is."""
 
 
 class Encoder:
@@ -69,10 +74,13 @@ class Encoder:
                 yield from self._transcripts.messages(event, self.config)
             case events.ResponseStarted():
                 yield from self._started(event)
+            case events.MessageStarted():
+                yield from self._message_started(event)
             case events.ResponseText():
-                spoken = self._open[event.response_id].start.output == "audio"
+                opened = self._open[event.response_id]
+                spoken = opened.start.output == "audio"
                 kind = "response.output_audio_transcript.delta" if spoken else "response.output_text.delta"
-                yield {"type": kind, **_place(event.response_id, event.item_id), "delta": event.text}
+                yield {"type": kind, **_place(opened), "delta": event.text}
             case events.ResponseAudio():
                 opened = self._open[event.response_id]
                 data = opened.sound.feed(event.samples)
@@ -82,6 +90,8 @@ class Encoder:
                 if self.config.extensions.heard:
                     place = {"response_id": response_id, "item_id": item_id, "content_index": 0}
                     yield {"type": "parley.heard", **place, "heard_ms": _ms(at_s), "text": text}
+            case events.ToolCalled():
+                yield from self._called(event)
             case events.ResponseEnded():
                 yield from self._ended(event)
             case events.TurnTimed(response_id, timings):
@@ -95,19 +105,51 @@ class Encoder:
     def _started(self, start: events.ResponseStarted) -> Iterator[Message]:
         form = self._format(start)
         self._open[start.response_id] = _Open(start, SoundOut(form), bytes_per_second(form))
-        item = {**_message(start.item_id, "assistant", "in_progress"), "content": []}
         yield {"type": "response.created", "response": self._response(start, "in_progress")}
-        yield {"type": "response.output_item.added", "response_id": start.response_id, "output_index": 0, "item": item}
-        if not _beside(start):
-            yield {"type": "conversation.item.added", "previous_item_id": start.previous_item_id, "item": item}
-        part = _content_part(start.output, "")
-        yield {"type": "response.content_part.added", **_place(start.response_id, start.item_id), "part": part}
+        if start.item_id is not None:
+            message = events.MessageStarted(start.response_id, start.item_id, start.previous_item_id)
+            yield from self._message_started(message)
+
+    def _message_started(self, message: events.MessageStarted) -> Iterator[Message]:
+        opened = self._open[message.response_id]
+        opened.message, opened.message_index = message, len(opened.output)
+        item = {**_message(message.item_id, "assistant", "in_progress"), "content": []}
+        yield from _item_added(opened, message.previous_item_id, item)
+        yield {"type": "response.content_part.added", **_place(opened), "part": _content_part(opened.start.output, "")}
+
+    def _called(self, event: events.ToolCalled) -> Iterator[Message]:
+        opened, call = self._open[event.response_id], event.item.call
+        assert call is not None
+        item = _item(event.item)
+        # Arguments that were there already, or a status that is final, would make clients run the function twice.
+        yield from _item_added(opened, event.previous_item_id, {**item, "arguments": "", "status": "in_progress"})
+        place = {
+            "response_id": event.response_id,
+            "item_id": event.item.id,
+            "output_index": len(opened.output) - 1,
+            "call_id": call.call_id,
+        }
+        yield {"type": "response.function_call_arguments.delta", **place, "delta": call.arguments}
+        done = {"name": call.name, "arguments": call.arguments}
+        yield {"type": "response.function_call_arguments.done", **place, **done}
+        yield from _item_done(opened, len(opened.output) - 1, event.previous_item_id, item)
 
     def _ended(self, end: events.ResponseEnded) -> Iterator[Message | Frame]:
         opened = self._open.pop(end.response_id)
-        start = opened.start
-        place = _place(start.response_id, start.item_id)
-        if start.output == "audio":
+        if opened.message is not None:
+            yield from self._message_done(opened, opened.message, end)
+        response = self._response(opened.start, end.status) | {
+            "output": opened.output,
+            "status_details": _status_details(end),
+            "usage": _usage(end.usage),
+        }
+        yield {"type": "response.done", "response": response}
+
+    def _message_done(
+        self, opened: _Open, message: events.MessageStarted, end: events.ResponseEnded
+    ) -> Iterator[Message | Frame]:
+        output, place = opened.start.output, _place(opened)
+        if output == "audio":
             rest = opened.sound.flush()
             # What the filter holds back after an interruption would be heard after it.
             if rest and end.status == "completed":
@@ -116,19 +158,11 @@ class Encoder:
             yield {"type": "response.output_audio_transcript.done", **place, "transcript": end.text}
         else:
             yield {"type": "response.output_text.done", **place, "text": end.text}
-        yield {"type": "response.content_part.done", **place, "part": _content_part(start.output, end.text)}
+        yield {"type": "response.content_part.done", **place, "part": _content_part(output, end.text)}
         status: Literal["completed", "incomplete"] = "completed" if end.status == "completed" else "incomplete"
-        parts = end.item.parts or (Spoken("") if start.output == "audio" else Text(""),)
-        item = _item(dataclasses.replace(end.item, id=start.item_id, parts=parts, status=status))
-        yield {"type": "response.output_item.done", "response_id": start.response_id, "output_index": 0, "item": item}
-        if not _beside(start):
-            yield {"type": "conversation.item.done", "previous_item_id": start.previous_item_id, "item": item}
-        response = self._response(start, end.status) | {
-            "output": [item],
-            "status_details": _status_details(end),
-            "usage": _usage(end.usage),
-        }
-        yield {"type": "response.done", "response": response}
+        parts = end.item.parts or (Spoken("") if output == "audio" else Text(""),)
+        item = _item(dataclasses.replace(end.item, id=message.item_id, parts=parts, status=status))
+        yield from _item_done(opened, opened.message_index, message.previous_item_id, item)
 
     def _format(self, start: events.ResponseStarted) -> SoundFormat:
         wanted = None if start.asked is None else start.asked.sound_format
@@ -140,8 +174,7 @@ class Encoder:
         opened.sent_bytes += len(data)
         if self.config.extensions.binary:
             return Frame(Kind.SPEECH, data, start.response_id, time_ms=at_ms)
-        place = _place(start.response_id, start.item_id)
-        return {"type": "response.output_audio.delta", **place, "delta": encode_base64(data)}
+        return {"type": "response.output_audio.delta", **_place(opened), "delta": encode_base64(data)}
 
     def _response(self, start: events.ResponseStarted, status: str) -> Tree:
         asked = start.asked or events.CreateResponse()
@@ -171,8 +204,27 @@ def _ms(seconds: float) -> int:
     return round(seconds * 1000)
 
 
-def _place(response_id: str, item_id: str) -> Message:
-    return {"response_id": response_id, "item_id": item_id, "output_index": 0, "content_index": 0}
+def _place(opened: _Open) -> Message:
+    """Return where the words of a response's message stand."""
+    assert opened.message is not None
+    place = {"response_id": opened.start.response_id, "item_id": opened.message.item_id}
+    return {**place, "output_index": opened.message_index, "content_index": 0}
+
+
+def _item_added(opened: _Open, previous: str | None, item: Tree) -> Iterator[Message]:
+    place = {"response_id": opened.start.response_id, "output_index": len(opened.output)}
+    opened.output.append(item)
+    yield {"type": "response.output_item.added", **place, "item": item}
+    if not _beside(opened.start):
+        yield {"type": "conversation.item.added", "previous_item_id": previous, "item": item}
+
+
+def _item_done(opened: _Open, index: int, previous: str | None, item: Tree) -> Iterator[Message]:
+    opened.output[index] = item
+    place = {"response_id": opened.start.response_id, "output_index": index}
+    yield {"type": "response.output_item.done", **place, "item": item}
+    if not _beside(opened.start):
+        yield {"type": "conversation.item.done", "previous_item_id": previous, "item": item}
 
 
 def _message(item_id: str, role: str, status: str) -> Tree:
@@ -180,7 +232,15 @@ def _message(item_id: str, role: str, status: str) -> Tree:
 
 
 def _item(item: Item) -> Tree:
-    return {**_message(item.id, item.role, item.status), "content": [_content(item.role, part) for part in item.parts]}
+    match item.parts:
+        case (ToolCall(call_id, name, arguments),):
+            kind = {"type": "function_call", "call_id": call_id, "name": name, "arguments": arguments}
+        case (ToolResult(call_id, output),):
+            kind = {"type": "function_call_output", "call_id": call_id, "output": output}
+        case parts:
+            content = [_content(item.role, part) for part in parts]
+            return {**_message(item.id, item.role, item.status), "content": content}
+    return {"id": item.id, "object": "realtime.item", "status": item.status, **kind}
 
 
 def _unheard(item: Item) -> Item:
@@ -201,6 +261,8 @@ def _content(role: str, part: Part) -> Tree:
             return {"type": f"{direction}_audio", "transcript": transcript}
         case Picture(url, detail):
             return {"type": "input_image", "image_url": url, "detail": detail}
+        case ToolCall() | ToolResult():
+            raise AssertionError("it is an item of its own")
         case _:
             assert_never(part)
 

@@ -13,8 +13,10 @@ from openai.types.realtime import RealtimeSessionCreateRequest, RealtimeTranscri
 from assistant.config import Config
 from assistant.server.extensions import Extensions
 from assistant.server.sound import RATES, SoundFormat
+from assistant.server.tools import toolbox
 from assistant.server.wire import check, refuse_unknown
 from pipeline.endings import eager
+from pipeline.engines import Toolbox
 from pipeline.errors import RequestError
 from pipeline.ids import random_id
 from pipeline.settings import Settings, TurnTaking
@@ -108,6 +110,7 @@ class SessionConfig:
             "instructions": base.instructions,
             "tools": [],
             "tool_choice": "auto",
+            "parallel_tool_calls": True,
             "max_output_tokens": min(base.max_output_tokens, MOST_TOKENS),
             "tracing": None,
             "truncation": "auto",
@@ -163,6 +166,8 @@ class SessionConfig:
     def wire(self) -> Tree:
         """Return the object for `session.created` and `session.updated`."""
         shown = _transcription(self.session) if self.transcribes else self.session
+        # The protocol's session objects don't show whether calls may be parallel.
+        shown = {key: value for key, value in shown.items() if key != "parallel_tool_calls"}
         kind = "realtime.transcription_session" if self.transcribes else "realtime.session"
         extensions = self.extensions.wire()
         return shown | {"object": kind} | ({"parley": extensions} if extensions else {})
@@ -216,6 +221,7 @@ class SessionConfig:
             max_output_tokens=MOST_TOKENS if tokens == "inf" else tokens,
             max_history_chars=chars,
             history_retention=retention,
+            toolbox=_toolbox(self.session),
             turn_taking=_listening(taking) if self.transcribes else taking,
         )
 
@@ -268,6 +274,13 @@ def _check_values(session: Tree) -> None:
             raise _wrong("audio.input.transcription.language", 'is an ISO 639-1 code, such as "en"')
     if session["prompt"] is not None:
         raise RequestError("unsupported_parameter", f"session.prompt: {NO_PROMPTS}", "session.prompt")
+
+    _toolbox(session)
+
+
+def _toolbox(session: Tree) -> Toolbox:
+    tools, choice = session["tools"], session["tool_choice"]
+    return toolbox(tools, choice, parallel=session["parallel_tool_calls"], at="session.")
 
 
 def _wrong(path: str, what: str) -> RequestError:

@@ -22,6 +22,8 @@ from openai.types.realtime import (
     InputAudioBufferCommitEvent,
     OutputAudioBufferClearEvent,
     RealtimeConversationItemAssistantMessage,
+    RealtimeConversationItemFunctionCall,
+    RealtimeConversationItemFunctionCallOutput,
     RealtimeConversationItemSystemMessage,
     RealtimeConversationItemUserMessage,
     RealtimeResponseCreateParams,
@@ -57,8 +59,10 @@ ClientItem: TypeAlias = (
     RealtimeConversationItemUserMessage
     | RealtimeConversationItemAssistantMessage
     | RealtimeConversationItemSystemMessage
+    | RealtimeConversationItemFunctionCall
+    | RealtimeConversationItemFunctionCallOutput
 )
-"""A message as a client gives it."""
+"""An item as a client gives it."""
 
 ClientEvent: TypeAlias = (
     SessionUpdate
@@ -89,6 +93,10 @@ _MESSAGES: Final[Mapping[str, type[ClientItem]]] = {
     "user": RealtimeConversationItemUserMessage,
     "assistant": RealtimeConversationItemAssistantMessage,
     "system": RealtimeConversationItemSystemMessage,
+}
+_TOOL_ITEMS: Final[Mapping[str, type[ClientItem]]] = {
+    "function_call": RealtimeConversationItemFunctionCall,
+    "function_call_output": RealtimeConversationItemFunctionCallOutput,
 }
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -166,9 +174,13 @@ def _input(item: Any, at: str) -> ClientItem | ResponseItemReference:
 def _item(item: Any, at: str) -> ClientItem:
     if not isinstance(item, dict):
         raise RequestError("invalid_value", f"{at} is needed, as an object.", at)
-    if item.get("type") != "message":
-        kind = json.dumps(item.get("type"))[:80]
-        message = f'Items of type {kind} aren\'t supported yet; use type "message".'
+    kind = item.get("type")
+    if isinstance(kind, str) and kind in _TOOL_ITEMS:
+        return check(_TOOL_ITEMS[kind], item, at)
+    if kind != "message":
+        known = ", ".join(("message", *_TOOL_ITEMS))
+        shown = json.dumps(kind)[:80]
+        message = f"Items of type {shown} aren't supported yet; use one of {known}."
         raise RequestError("unsupported_item", message, f"{at}.type")
     role = item.get("role")
     if not isinstance(role, str) or role not in _MESSAGES:

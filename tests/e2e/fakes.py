@@ -10,7 +10,17 @@ from collections.abc import AsyncIterator, Sequence
 import numpy as np
 
 from audio.types import INPUT_RATE, OUTPUT_RATE, Samples, Token
-from pipeline.engines import ChatMessage, Engines, Finish, Generated, Sampling, TextDelta, Transcript
+from pipeline.engines import (
+    NO_TOOLS,
+    ChatMessage,
+    Engines,
+    Finish,
+    Generated,
+    Sampling,
+    TextDelta,
+    Toolbox,
+    Transcript,
+)
 
 HEARD = "what time is it"
 HEARD_TOKENS = (Token("what", -0.5), Token(" time", -0.25), Token(" is it", -0.125))
@@ -62,7 +72,13 @@ class OneAnswerModel:
         self.prompts: list[Sequence[ChatMessage]] = []
 
     async def stream(
-        self, messages: Sequence[ChatMessage], *, max_tokens: int, temperature: float, sampling: Sampling | None = None
+        self,
+        messages: Sequence[ChatMessage],
+        *,
+        max_tokens: int,
+        temperature: float,
+        toolbox: Toolbox = NO_TOOLS,
+        sampling: Sampling | None = None,
     ) -> AsyncIterator[Generated]:
         self.prompts.append(messages)
         words = ANSWER.split(" ")
@@ -71,7 +87,7 @@ class OneAnswerModel:
             yield TextDelta(word if at == 0 else f" {word}")
         yield Finish("stop", input_tokens=20, cached_tokens=5, output_tokens=len(words))
 
-    async def prefill(self, messages: Sequence[ChatMessage]) -> None:
+    async def prefill(self, messages: Sequence[ChatMessage], *, toolbox: Toolbox = NO_TOOLS) -> None:
         pass
 
 
@@ -79,7 +95,13 @@ class BrokenModel(OneAnswerModel):
     """Stands for a language model that fails."""
 
     async def stream(
-        self, messages: Sequence[ChatMessage], *, max_tokens: int, temperature: float, sampling: Sampling | None = None
+        self,
+        messages: Sequence[ChatMessage],
+        *,
+        max_tokens: int,
+        temperature: float,
+        toolbox: Toolbox = NO_TOOLS,
+        sampling: Sampling | None = None,
     ) -> AsyncIterator[Generated]:
         yield TextDelta("It")
         raise RuntimeError("out of memory")

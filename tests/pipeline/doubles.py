@@ -12,7 +12,18 @@ import numpy as np
 
 from audio.types import INPUT_RATE, OUTPUT_RATE, Samples
 from pipeline import events
-from pipeline.engines import VAD_WINDOW, ChatMessage, Engines, Finish, Generated, TextDelta, Transcript
+from pipeline.engines import (
+    NO_TOOLS,
+    VAD_WINDOW,
+    ChatMessage,
+    Engines,
+    Finish,
+    Generated,
+    TextDelta,
+    Toolbox,
+    ToolCall,
+    Transcript,
+)
 from pipeline.session import Session
 from pipeline.settings import Settings, TurnTaking
 
@@ -105,11 +116,15 @@ class ScriptedLlm:
     finished: float | None = None
     """How probable it finds that the user's message ends."""
     running: int = 0
+    calls: dict[str, tuple[ToolCall, ...]] = field(default_factory=dict)
+    """What it calls after these answers."""
+    toolboxes: list[Toolbox] = field(default_factory=list)
 
     async def stream(
-        self, messages: Sequence[ChatMessage], *, max_tokens: int, temperature: float
+        self, messages: Sequence[ChatMessage], *, max_tokens: int, temperature: float, toolbox: Toolbox = NO_TOOLS
     ) -> AsyncGenerator[Generated, None]:
         self.prompts.append(list(messages))
+        self.toolboxes.append(toolbox)
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         self.running += 1
         try:
@@ -118,13 +133,16 @@ class ScriptedLlm:
             for number, word in enumerate(words):
                 if self.error and number == self.error_after:
                     raise self.error
-                yield TextDelta(word if number == 0 else " " + word)
+                if answer:
+                    yield TextDelta(word if number == 0 else " " + word)
                 await asyncio.sleep(self.word_s)
+            for call in self.calls.get(answer, ()):
+                yield call
             yield Finish("length" if self.reason == "length" else "stop", 20, 10, len(words))
         finally:
             self.running -= 1
 
-    async def prefill(self, messages: Sequence[ChatMessage]) -> float | None:
+    async def prefill(self, messages: Sequence[ChatMessage], *, toolbox: Toolbox = NO_TOOLS) -> float | None:
         self.prefilled.append(list(messages))
         await asyncio.sleep(self.prefill_s)
         if self.prefill_error:

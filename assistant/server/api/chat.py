@@ -14,7 +14,7 @@ from assistant.server.api.errors import invalid
 from assistant.server.api.exchange import EVENTS, JSON, Answer, dumped, event
 from assistant.server.api.reading import read_json
 from assistant.server.api.working import background, engine_errors
-from pipeline.engines import Engines, Finish, Generated, TextDelta
+from pipeline.engines import Engines, Finish, Generated, TextDelta, ToolCall
 from pipeline.errors import Stage
 from pipeline.ids import random_id
 
@@ -38,6 +38,7 @@ async def _generate(asked: ChatRequest, config: Config, engines: Engines) -> Asy
         asked.conversation(),
         max_tokens=min(asked.max_completion_tokens or asked.max_tokens or most, most),
         temperature=config.assistant.temperature if asked.temperature is None else asked.temperature,
+        toolbox=asked.toolbox(),
         sampling=sampling,
     )
     with engine_errors(Stage.THINK, "The language model failed"):
@@ -46,7 +47,12 @@ async def _generate(asked: ChatRequest, config: Config, engines: Engines) -> Asy
             async for piece in stream:
                 if isinstance(piece, TextDelta):
                     text += piece.text
-                elif sampling.schema is not None and piece.reason == "stop" and not _is_json(text):
+                elif (
+                    isinstance(piece, Finish)
+                    and sampling.schema is not None
+                    and piece.reason == "stop"
+                    and not _is_json(text)
+                ):
                     # llama.cpp says nothing of a schema that it can't read, and goes on without it.
                     raise invalid("The language model can't follow this schema. Try a simpler one.", "response_format")
                 yield piece
@@ -77,31 +83,41 @@ class _Completion:
     async def whole(self) -> AsyncGenerator[bytes, None]:
         """Yield one `chat.completion`."""
         text = ""
+        calls: list[dict[str, Any]] = []
         async with aclosing(self._generated) as generated:
             async for piece in generated:
-                if isinstance(piece, Finish):
-                    message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": None, "annotations": []}
-                    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": piece.reason}
-                    yield dumped(
-                        self._head | {"object": "chat.completion", "choices": [choice], "usage": _usage(piece)}
-                    )
-                else:
-                    text += piece.text
+                match piece:
+                    case TextDelta():
+                        text += piece.text
+                    case ToolCall():
+                        calls.append(_call(piece))
+                    case Finish():
+                        content = text if text or not calls else None
+                        message: dict[str, Any] = {"role": "assistant", "content": content, "refusal": None}
+                        message |= {"annotations": []} | ({"tool_calls": calls} if calls else {})
+                        reason = "tool_calls" if calls else piece.reason
+                        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": reason}
+                        told = {"object": "chat.completion", "choices": [choice], "usage": _usage(piece)}
+                        yield dumped(self._head | told)
 
     async def events(self) -> AsyncGenerator[bytes, None]:
         """Yield `chat.completion.chunk`s, and the end of them."""
-        began = False
+        began, calls = False, 0
         async with aclosing(self._generated) as generated:
             async for piece in generated:
                 if not began:
                     began = True
                     yield self._chunk({"role": "assistant", "content": "", "refusal": None})
-                if isinstance(piece, Finish):
-                    yield self._chunk({}, piece.reason)
-                    if self._tells_usage:
-                        yield self._event([], _usage(piece))
-                else:
-                    yield self._chunk({"content": piece.text})
+                match piece:
+                    case TextDelta():
+                        yield self._chunk({"content": piece.text})
+                    case ToolCall():
+                        yield self._chunk({"tool_calls": [{"index": calls, **_call(piece)}]})
+                        calls += 1
+                    case Finish():
+                        yield self._chunk({}, "tool_calls" if calls else piece.reason)
+                        if self._tells_usage:
+                            yield self._event([], _usage(piece))
         yield _DONE
 
     @property
@@ -114,6 +130,10 @@ class _Completion:
     def _event(self, choices: list[dict[str, Any]], usage: dict[str, Any] | None) -> bytes:
         told = {"usage": usage} if self._tells_usage else {}
         return event(self._head | {"object": "chat.completion.chunk", "choices": choices} | told)
+
+
+def _call(call: ToolCall) -> dict[str, Any]:
+    return {"id": call.call_id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
 
 
 def _usage(finish: Finish) -> dict[str, Any]:

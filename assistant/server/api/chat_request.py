@@ -7,7 +7,8 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from assistant.server.api.errors import invalid, unsupported
-from pipeline.engines import ChatMessage, Sampling
+from assistant.server.tools import toolbox
+from pipeline.engines import NO_TOOLS, ChatMessage, Sampling, Toolbox, ToolCall
 
 _MOST_STOPS: Final = 4
 
@@ -36,6 +37,50 @@ class OtherPart(_Part):
 Part: TypeAlias = Annotated[TextPart | OtherPart, Field(discriminator="type")]
 
 
+class Function(_Part):
+    """A function that the client can run."""
+
+    name: str
+    description: str | None = None
+    parameters: Any = None
+    strict: bool | None = None
+
+
+class FunctionTool(_Part):
+    """A tool."""
+
+    type: Literal["function"]
+    function: Function
+
+
+class Named(_Part):
+    """A function's name."""
+
+    name: str
+
+
+class NamedChoice(_Part):
+    """The one function that must be called."""
+
+    type: Literal["function"]
+    function: Named
+
+
+class Called(_Part):
+    """What is called, and with what."""
+
+    name: str
+    arguments: str
+
+
+class Call(_Part):
+    """A call that an earlier answer made."""
+
+    id: str
+    type: Literal["function"] = "function"
+    function: Called
+
+
 class Message(_Part):
     """One message of the conversation."""
 
@@ -45,7 +90,7 @@ class Message(_Part):
     refusal: str | None = None
     annotations: list[Any] | None = None
     audio: Any = None
-    tool_calls: list[Any] | None = None
+    tool_calls: list[Call] | None = None
     tool_call_id: str | None = None
     function_call: Any = None
 
@@ -97,16 +142,16 @@ class ChatRequest(_Part):
     logprobs: bool | None = None
     logit_bias: dict[str, float] | None = None
     modalities: list[str] | None = None
-    tools: list[Any] | None = None
+    tools: list[FunctionTool] | None = None
     functions: list[Any] | None = None
     web_search_options: Any = None
     audio: Any = None
-    tool_choice: Any = None
+    tool_choice: Literal["auto", "none", "required"] | NamedChoice | None = None
     function_call: Any = None
     top_logprobs: Any = None
     metadata: Any = None
     moderation: Any = None
-    parallel_tool_calls: Any = None
+    parallel_tool_calls: bool | None = None
     prediction: Any = None
     prompt_cache_key: Any = None
     prompt_cache_options: Any = None
@@ -122,10 +167,9 @@ class ChatRequest(_Part):
         """Raise ApiError for what this server can't do and would be missed."""
         if self.n not in {None, 1}:
             raise unsupported("n: there is one answer to a request here. Leave n out, or ask several times.", "n")
-        if self.tools or self.functions:
-            raise unsupported(
-                "Tools aren't served over HTTP yet. Leave them out.", "tools" if self.tools else "functions"
-            )
+        if self.functions or self.function_call is not None:
+            param = "functions" if self.functions else "function_call"
+            raise unsupported(f"{param} is OpenAI's old way: use tools and tool_choice.", param)
         if self.logprobs:
             raise unsupported("logprobs: the tokens' probabilities can't be had. Leave it out.", "logprobs")
         if self.logit_bias:
@@ -144,6 +188,16 @@ class ChatRequest(_Part):
     def conversation(self) -> list[ChatMessage]:
         """Return the messages as the language model takes them. Raises ApiError for what it can't take."""
         return [_message(message, f"messages.{number}") for number, message in enumerate(self.messages)]
+
+    def toolbox(self) -> Toolbox:
+        """Return what the answer may call. Raises RequestError."""
+        if not self.tools:
+            return NO_TOOLS
+        choice: Any = self.tool_choice or "auto"
+        if isinstance(choice, NamedChoice):
+            choice = {"type": "function", "name": choice.function.name}
+        tools = [tool.function.model_dump() for tool in self.tools]
+        return toolbox(tools, choice, parallel=self.parallel_tool_calls is not False, inside=".function")
 
     def sampling(self) -> Sampling:
         """Return how the answer is to be chosen."""
@@ -164,10 +218,16 @@ class ChatRequest(_Part):
 
 def _message(message: Message, at: str) -> ChatMessage:
     match message.role:
-        case "tool" | "function":
-            raise unsupported("Tools aren't served over HTTP yet: their results can't be used.", f"{at}.role")
-        case "assistant" if message.tool_calls or message.function_call:
-            raise unsupported("Tools aren't served over HTTP yet: calls of them can't be used.", f"{at}.tool_calls")
+        case "function":
+            raise unsupported('Use the role "tool", with the tool_call_id of the call.', f"{at}.role")
+        case "tool":
+            if message.tool_call_id is None:
+                param = f"{at}.tool_call_id"
+                raise invalid(f"{param} is required: which call has this result?", param, "missing_required_parameter")
+            return ChatMessage("tool", _text(message.content, f"{at}.content"), call_id=message.tool_call_id)
+        case "assistant" if message.tool_calls:
+            calls = tuple(ToolCall(call.id, call.function.name, call.function.arguments) for call in message.tool_calls)
+            return ChatMessage("assistant", _text(message.content or "", f"{at}.content"), calls=calls)
         case "system" | "developer":
             return ChatMessage("system", _text(message.content, f"{at}.content"))
         case "user" | "assistant":
