@@ -249,7 +249,7 @@ class SlowModel(OneAnswerModel):
         self.running = 0
         self.began = threading.Event()
 
-    async def stream(self, messages, *, max_tokens, temperature, sampling=None):
+    async def stream(self, messages, *, max_tokens, temperature, toolbox=None, sampling=None):
         self.running += 1
         self.began.set()
         try:

@@ -59,7 +59,7 @@ class ShapedModel(OneAnswerModel):
         self.answer = answer
         self.asked = []
 
-    async def stream(self, messages, *, max_tokens, temperature, sampling=None):
+    async def stream(self, messages, *, max_tokens, temperature, toolbox=None, sampling=None):
         self.prompts.append(messages)
         self.asked.append((max_tokens, temperature, sampling))
         yield TextDelta(self.answer)

@@ -19,6 +19,7 @@ from pipeline.engines import (
     Engines,
     Finish,
     Generated,
+    Sampling,
     TextDelta,
     Toolbox,
     ToolCall,
@@ -121,7 +122,13 @@ class ScriptedLlm:
     toolboxes: list[Toolbox] = field(default_factory=list)
 
     async def stream(
-        self, messages: Sequence[ChatMessage], *, max_tokens: int, temperature: float, toolbox: Toolbox = NO_TOOLS
+        self,
+        messages: Sequence[ChatMessage],
+        *,
+        max_tokens: int,
+        temperature: float,
+        toolbox: Toolbox = NO_TOOLS,
+        sampling: Sampling | None = None,
     ) -> AsyncGenerator[Generated, None]:
         self.prompts.append(list(messages))
         self.toolboxes.append(toolbox)

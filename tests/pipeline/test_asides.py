@@ -8,7 +8,7 @@ import pytest
 from audio.types import INPUT_RATE, OUTPUT_RATE
 from pipeline import events
 from pipeline.asides import MOST
-from pipeline.engines import VAD_WINDOW, ChatMessage
+from pipeline.engines import VAD_WINDOW, ChatMessage, Tool, Toolbox, ToolCall
 from pipeline.history import Item, Spoken, Text
 from pipeline.turn import Done
 from tests.pipeline.doubles import WINDOW_S, Conversation, ScriptedLlm, ScriptedStt, ScriptedTts, noise, taking
@@ -258,3 +258,24 @@ def test_one_that_gets_too_long_is_incomplete() -> None:
 
     talk.hold(ask)
     assert (ended(talk).status, ended(talk).reason) == ("incomplete", "max_output_tokens")
+
+
+@pytest.mark.parametrize("words", ["", "Let me see."])
+def test_it_may_call_functions_that_stand_in_no_history(words: str) -> None:
+    rome = ToolCall("c1", "get_weather", '{"city": "Rome"}')
+    talk = Conversation(llm=ScriptedLlm([words], calls={words: (rome,)}))
+    toolbox = Toolbox((Tool("get_weather"),))
+
+    async def ask(talk: Conversation) -> None:
+        await talk.ask(events.CreateResponse(beside=True, output="text", toolbox=toolbox))
+        await asyncio.sleep(3.0)
+        (called,) = talk.of(events.ToolCalled)
+        await talk.ask(events.RetrieveItem(called.item.id, "r1"))
+
+    talk.hold(ask)
+    assert ended(talk).status == "completed"
+    assert len(talk.of(events.MessageStarted)) == bool(words)
+    (called,) = talk.of(events.ToolCalled)
+    assert called.item.call is not None
+    assert called.item.call.name == "get_weather"
+    assert rejected(talk) == [("item_retrieve_invalid_item_id", "r1")]

@@ -66,7 +66,7 @@ def test_a_spoken_question_calls_and_the_answer_uses_the_result() -> None:
     assert talk.llm.prompts[-1] == [
         ChatMessage("system", "Be brief."),
         ChatMessage("user", "what time is it"),
-        ChatMessage("assistant", "", (replace(ROME, call_id="call_1"),)),
+        ChatMessage("assistant", "", calls=(replace(ROME, call_id="call_1"),)),
         ChatMessage("tool", "sunny", call_id="call_1"),
     ]
     assert talk.llm.toolboxes == [TOOLBOX, TOOLBOX]
