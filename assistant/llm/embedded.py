@@ -336,8 +336,10 @@ def _fields(sampling: Sampling) -> dict[str, Any]:
     if sampling.stop:
         fields["stop"] = list(sampling.stop)
     if sampling.schema is not None:
-        schema = json.loads(sampling.schema) or {"type": "object"}
-        fields["response_format"] = {"type": "json_schema", "json_schema": {"schema": schema}}
+        import xllamacpp  # noqa: PLC0415 - loaded already, see _load
+
+        # As a response_format nothing follows it: the parser of chats, which would see to that, is off.
+        fields["grammar"] = xllamacpp.json_schema_to_grammar(json.loads(sampling.schema) or {"type": "object"})
         fields["repeat_penalty"] = 1.0  # JSON repeats its quotes and keys
     return fields
 

@@ -17,6 +17,7 @@ import numpy as np
 from faster_whisper import WhisperModel
 from faster_whisper.audio import pad_or_trim
 from faster_whisper.tokenizer import Tokenizer
+from faster_whisper.transcribe import merge_punctuations
 from numpy.typing import NDArray
 
 from audio.pcm import check_heard
@@ -33,6 +34,8 @@ _SILENCE_S: Final = 1.0
 _SHORT_WINDOWS_S: Final = (6.0, 12.0)
 """The windows that are tried before the full one, as far as the sound and some silence fit in; the first always is."""
 _STAMP_S: Final = 0.02
+_BEFORE_WORDS: Final = "\"'“¿([{-"
+_AFTER_WORDS: Final = "\"'.。,，!！?？:：;；”)]}、"
 _TOKENS_PER_S: Final = 10
 _SPARE_TOKENS: Final = 16
 _PROMPT_TOKENS: Final = 200
@@ -187,6 +190,7 @@ class FasterWhisper:
         (found,) = self._whisper.find_alignment(
             tokenizer, [list(chain.from_iterable(said))], encoded, features.shape[1]
         )
+        merge_punctuations(found, _BEFORE_WORDS, _AFTER_WORDS)
         words: list[tuple[Word, ...]] = []
         rest = iter(found)
         for phrase in said:

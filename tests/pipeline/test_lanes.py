@@ -106,3 +106,13 @@ def test_work_that_is_called_off_leaves_its_place(moment: str) -> None:
 )
 def test_everybody_gets_in_at_last(cores: int, jobs: list[tuple[float, Lane, float]]) -> None:
     assert len(order(cores, jobs)) == len(jobs)
+
+
+def test_background_work_enters_only_when_nothing_else_is_at_work() -> None:
+    jobs = [(0.0, Lane.THOUGHT, 1.0), (0.1, Lane.BACKGROUND, 1.0), (0.2, Lane.BACKGROUND, 1.0), (1.5, Lane.SPEECH, 1.0)]
+    assert order(2, jobs) == [
+        (0.0, Lane.THOUGHT),
+        (1.0, Lane.BACKGROUND),
+        (1.5, Lane.SPEECH),
+        (2.5, Lane.BACKGROUND),
+    ]
