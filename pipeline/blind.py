@@ -1,6 +1,7 @@
 """A language model that takes no pictures, in a conversation that may have some."""
 
 from collections.abc import AsyncGenerator, Sequence
+from dataclasses import replace
 from typing import Final
 
 from pipeline.engines import ChatMessage, Generated, LanguageModel
@@ -28,9 +29,10 @@ class Blind:
         """Read as the model does."""
         *others, last = messages
         # The last message may go on, so its sentence isn't there yet: what is read is still how the prompt begins.
-        return await self._model.prefill([*map(_told, others), ChatMessage(last.role, last.content)])
+        return await self._model.prefill([*map(_told, others), replace(last, pictures=())])
 
 
 def _told(message: ChatMessage) -> ChatMessage:
     """Return the message with a sentence after its words instead of its pictures."""
-    return ChatMessage(message.role, f"{message.content} {UNSEEN}".strip()) if message.pictures else message
+    told = f"{message.content} {UNSEEN}".strip()
+    return replace(message, content=told, pictures=()) if message.pictures else message

@@ -182,7 +182,8 @@ def prompt(
     blocks, so that `retention` (0..1) of it is left, and not one by one: the prompt's beginning then stays the same for
     many turns.
     """
-    said = [ChatMessage(item.role, item.text, item.pictures) for item in items if item.text or item.pictures]
+    told = (item for item in items if item.text or item.pictures)
+    said = [ChatMessage(item.role, item.text, pictures=item.pictures) for item in told]
     if question:
         said.append(ChatMessage("user", question))
     block = max(1, round(max_chars * (1 - retention)))
@@ -195,7 +196,7 @@ def prompt(
         if messages and messages[-1].role == message.role:
             last = messages.pop()
             content = "\n".join(filter(None, (last.content, message.content)))
-            message = ChatMessage(message.role, content, last.pictures + message.pictures)  # noqa: PLW2901
+            message = replace(message, content=content, pictures=last.pictures + message.pictures)  # noqa: PLW2901
         messages.append(message)
     return messages
 
