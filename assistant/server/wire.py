@@ -43,21 +43,22 @@ class SessionUpdate:
     event_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ResponseCreate:
-    """A `response.create`. What it is to answer stands apart: the schema of `response` knows no references."""
-
-    response: RealtimeResponseCreateParams
-    input: "tuple[ClientItem | ResponseItemReference, ...] | None" = None
-    event_id: str | None = None
-
-
 ClientItem: TypeAlias = (
     RealtimeConversationItemUserMessage
     | RealtimeConversationItemAssistantMessage
     | RealtimeConversationItemSystemMessage
 )
 """A message as a client gives it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseCreate:
+    """A `response.create`. What it is to answer stands apart: the schema of `response` knows no references."""
+
+    response: RealtimeResponseCreateParams
+    input: tuple[ClientItem | ResponseItemReference, ...] | None = None
+    event_id: str | None = None
+
 
 ClientEvent: TypeAlias = (
     SessionUpdate

@@ -308,6 +308,20 @@ def test_sound_that_is_missing_ends_the_replay(whole: Path) -> None:
     assert differ(pairs) == 0, text
 
 
+def test_a_recording_from_before_a_field_was_there_is_the_same(whole: Path) -> None:
+    path = whole / "events.jsonl"
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    for line in lines:
+        for key in ("asked", "tokens"):
+            (line.get("event") or {}).pop(key, None)
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    manifest = json.loads((whole / "manifest.json").read_text(encoding="utf-8"))
+    del manifest["pictures"]
+    (whole / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    _, pairs, report = replayed(whole)
+    assert differ(pairs) == 0, report
+
+
 def test_a_field_that_is_no_more_is_named(whole: Path) -> None:
     manifest = json.loads((whole / "manifest.json").read_text())
     manifest["settings"]["turn_taking"]["patience_s"] = 3
