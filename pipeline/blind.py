@@ -43,5 +43,5 @@ class Blind:
 
 def _told(message: ChatMessage) -> ChatMessage:
     """Return the message with a sentence after its words instead of its pictures."""
-    told = replace(message, content=f"{message.content} {UNSEEN}".strip(), pictures=())
-    return told if message.pictures else message
+    told = f"{message.content} {UNSEEN}".strip()
+    return replace(message, content=told, pictures=()) if message.pictures else message

@@ -25,7 +25,7 @@ async def show(talk: Conversation) -> None:
 def test_a_model_that_takes_pictures_is_given_it() -> None:
     talk = Conversation(llm=ScriptedLlm(takes_pictures=True))
     talk.hold(show)
-    assert talk.llm.prompts[-1][-1] == ChatMessage("user", "What is this?", (CAT,))
+    assert talk.llm.prompts[-1][-1] == ChatMessage("user", "What is this?", pictures=(CAT,))
 
 
 def test_one_that_does_not_is_told_in_words() -> None:
@@ -80,7 +80,7 @@ def test_there_is_room_for_so_many() -> None:
 
 def test_messages_of_one_role_keep_all_their_pictures() -> None:
     items = [Item("a", "user", (CAT,)), Item("b", "user", (Text("and this?"), DOG))]
-    assert prompt(items, "", max_chars=9000) == [ChatMessage("user", "and this?", (CAT, DOG))]
+    assert prompt(items, "", max_chars=9000) == [ChatMessage("user", "and this?", pictures=(CAT, DOG))]
 
 
 def test_a_picture_takes_room_in_the_prompt() -> None:
