@@ -30,6 +30,7 @@ class Server(_Section):
     max_sessions: int = Field(ge=1)
     max_message_bytes: int = Field(ge=65536)
     send_timeout_s: float = Field(gt=0)
+    resume_s: float = Field(ge=0, le=3600)
     allowed_origins: tuple[str, ...]
 
 

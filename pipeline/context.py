@@ -52,7 +52,14 @@ class Written:
     audio_s: float
 
 
-Entry: TypeAlias = Request | TurnOutput | Sounds | WasSaid | Partial | Heard | Read | Written
+@dataclass(frozen=True, slots=True)
+class CaughtUp:
+    """The client that came back has played what it had missed; `absence` numbers its absences."""
+
+    absence: int
+
+
+Entry: TypeAlias = Request | TurnOutput | Sounds | WasSaid | Partial | Heard | Read | Written | CaughtUp
 """Whatever a session deals with, one after the other."""
 
 

@@ -48,6 +48,11 @@ class Conversation:
         """Show a message. Raises RequestError when it isn't there."""
         await self._context.emit(events.ItemRetrieved(self.history.get(item_id)))
 
+    async def retrieve_all(self, under_way: Item | None) -> None:
+        """Show all messages; `under_way` is the reply's, as it stands now."""
+        items = tuple(under_way if under_way and item.id == under_way.id else item for item in self.history)
+        await self._context.emit(events.ConversationRetrieved(items))
+
     async def delete(self, item_id: str) -> None:
         """Take a message out. Raises RequestError when it isn't there."""
         self.history.delete(item_id)

@@ -93,8 +93,52 @@ class CancelResponse:
     request_id: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class RetrieveConversation:
+    """Ask for all messages."""
+
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """The client has played `at_s` seconds of this message's sound; of a reply that is over, nothing follows."""
+
+    item_id: str
+    at_s: float
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClientLeft:
+    """Nobody listens: hold the reply."""
+
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClientReturned:
+    """Somebody listens again, and has yet to play the last `unheard_s` seconds of what was sent."""
+
+    unheard_s: float
+    request_id: str | None = None
+
+
+Attendance: TypeAlias = Played | ClientLeft | ClientReturned
+"""How far the client has heard the reply."""
+
 Demand: TypeAlias = (
-    Update | Commit | Clear | CreateItem | RetrieveItem | DeleteItem | TruncateItem | CreateResponse | CancelResponse
+    Update
+    | Commit
+    | Clear
+    | CreateItem
+    | RetrieveItem
+    | RetrieveConversation
+    | DeleteItem
+    | TruncateItem
+    | CreateResponse
+    | CancelResponse
+    | Attendance
 )
 """What is carried out or refused."""
 
@@ -159,6 +203,13 @@ class ItemRetrieved:
     """The message that was asked for."""
 
     item: Item
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationRetrieved:
+    """All messages, in their order; of a reply under way, what has been heard."""
+
+    items: tuple[Item, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +282,19 @@ class ResponseAudio:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplyHeard:
+    """The words of the answer that have been heard, up to `at_s` of its sound; where Settings.report_heard asks for it.
+
+    Comes with every word that is heard more, and right before the end with what stays in the history.
+    """
+
+    response_id: str
+    item_id: str
+    text: str
+    at_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Usage:
     """What an answer took."""
 
@@ -286,6 +350,7 @@ Event: TypeAlias = (
     | IdleTimeout
     | ItemAdded
     | ItemRetrieved
+    | ConversationRetrieved
     | ItemDeleted
     | ItemTruncated
     | TranscriptDelta
@@ -294,6 +359,7 @@ Event: TypeAlias = (
     | ResponseStarted
     | ResponseText
     | ResponseAudio
+    | ReplyHeard
     | ResponseEnded
     | TurnTimed
     | Rejected

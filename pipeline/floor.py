@@ -13,7 +13,7 @@ from typing import Literal, assert_never
 
 from audio.types import INPUT_RATE, Samples
 from pipeline import events, moves
-from pipeline.context import Context
+from pipeline.context import CaughtUp, Context
 from pipeline.conversation import Conversation
 from pipeline.echo import EchoGuard
 from pipeline.engines import Finish, Transcript
@@ -69,6 +69,8 @@ class Floor:
         self._waiting: Utterance | None = None  # committed; waits for its words, or for the reply before it
         self._replying: _Turn | None = None  # has the floor
         self._held = False  # the user may be taking the floor: nothing more is sent
+        self._absences = 0  # of the client, so far
+        self._absent = False  # nobody listens, or somebody has yet to hear what was sent: nothing more is
         self._last_reply_end = float("-inf")
 
     @property
@@ -201,6 +203,50 @@ class Floor:
         if self._replying is not None and self._replying.reply.item_id == item_id:
             await self.cancel(None)
 
+    # --- A client that listens, or doesn't ---
+
+    @property
+    def under_way(self) -> Item | None:
+        """The message of the reply under way, with what has been heard of it."""
+        return None if self._replying is None else self._replying.reply.item("in_progress", _now())
+
+    async def listened(self, happened: events.Attendance) -> None:
+        """Note how far the reply has been heard."""
+        turn = self._replying
+        match happened:
+            case events.Played(item_id, at_s):
+                if turn is not None and turn.reply.item_id == item_id:
+                    turn.reply.played(at_s, _now())
+                    await self._tell_heard(turn)
+            case events.ClientLeft():
+                self._absent = True
+                self._absences += 1
+                if turn is not None:
+                    turn.gate.clear()
+            case events.ClientReturned(unheard_s):
+                if turn is not None:
+                    turn.reply.missed(unheard_s, _now())
+                self._context.spawn(self._catch_up(self._absences, unheard_s))
+            case _:
+                assert_never(happened)
+
+    async def _catch_up(self, absence: int, unheard_s: float) -> None:
+        """Let the client play what it missed before more is sent: it comes at once, and must not pile up."""
+        await asyncio.sleep(unheard_s)
+        await self._context.post(CaughtUp(absence))
+
+    def caught_up(self, caught_up: CaughtUp) -> None:
+        """Go on with the reply, unless the client has left again."""
+        if caught_up.absence == self._absences:
+            self._absent = False
+            self._open()
+
+    async def _tell_heard(self, turn: _Turn) -> None:
+        reply = turn.reply
+        if turn.settings.report_heard and (words := reply.newly_heard(_now())) is not None:
+            at_s = reply.played_s(_now())
+            await self._context.emit(events.ReplyHeard(reply.response_id, reply.item_id, words, at_s))
+
     # --- What turns post ---
 
     async def take(self, output: TurnOutput) -> None:
@@ -230,6 +276,7 @@ class Floor:
         reply.send(samples, _now())
         self.echo.sent(samples)
         await self._context.emit(events.ResponseAudio(reply.response_id, reply.item_id, samples))
+        await self._tell_heard(turn)
         if turn.moments.audio is None:
             turn.moments.audio = _now()
 
@@ -324,7 +371,7 @@ class Floor:
         self._open()
 
     def _open(self) -> None:
-        if self._replying is not None and not self._held:
+        if self._replying is not None and not self._held and not self._absent:
             self._replying.gate.set()
 
     async def _end_reply(
@@ -344,6 +391,9 @@ class Floor:
         reply = turn.reply
         item = reply.item("completed" if status == "completed" else "incomplete", _now())
         self._conversation.history.replace(item)
+        if turn.settings.report_heard and reply.output == "audio":
+            heard = events.ReplyHeard(reply.response_id, reply.item_id, item.text, reply.played_s(_now()))
+            await self._context.emit(heard)
         await self._context.emit(events.TurnTimed(reply.response_id, turn.moments.timings()))
         usage = events.Usage()
         if finish is not None:

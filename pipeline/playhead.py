@@ -14,6 +14,10 @@ class Playhead:
         self._silent_at = max(self._silent_at, now) + seconds
         self.sent_s += seconds
 
+    def correct(self, played_s: float, now: float) -> None:
+        """Take the client's word for how much it has played; at most all that was sent."""
+        self._silent_at = now + self.sent_s - min(max(0.0, played_s), self.sent_s)
+
     def ahead_s(self, now: float) -> float:
         """Return the seconds of sound that were sent and not yet played."""
         return max(0.0, self._silent_at - now)

@@ -50,6 +50,7 @@ class Reply:
         self._clauses: list[str] = []
         self._seconds: dict[int, float] = {}
         self._playhead = Playhead()
+        self._told: str | None = None  # the heard words that the client knows of
 
     def say(self, text: str) -> str:
         """Count words that are sent now and return them as they continue the text."""
@@ -70,10 +71,33 @@ class Reply:
         """Count sound that is sent now."""
         self._playhead.send(len(samples) / OUTPUT_RATE, now)
 
+    def missed(self, seconds: float, now: float) -> None:
+        """Note that the last `seconds` of what was sent begin to be played only now."""
+        self._playhead.correct(self._playhead.sent_s - seconds, now)
+
+    def played(self, seconds: float, now: float) -> None:
+        """Note the client's own position."""
+        self._playhead.correct(seconds, now)
+
+    def played_s(self, now: float) -> float:
+        """Return the position in the reply's sound that has been heard."""
+        return self._playhead.played_s(now)
+
+    def newly_heard(self, now: float) -> str | None:
+        """Return the words heard so far; None when they are the same as the last time."""
+        words = heard(self._spoken(), self.played_s(now))
+        if words == self._told or not (words or self._told):
+            return None
+        self._told = words
+        return words
+
     def item(self, status: Literal["in_progress", "completed", "incomplete"], now: float) -> Item:
         """Return the message as it stands in the history: of a reply that was cut short, what was heard."""
         if self.output == "text":
             return Item(self.item_id, "assistant", (Text(self.text),), status)
-        clauses = tuple(Clause(text, self._seconds.get(number)) for number, text in enumerate(self._clauses))
-        transcript = self.text if status == "completed" else heard(clauses, self._playhead.played_s(now))
+        clauses = self._spoken()
+        transcript = self.text if status == "completed" else heard(clauses, self.played_s(now))
         return Item(self.item_id, "assistant", (Spoken(transcript, clauses=clauses),), status)
+
+    def _spoken(self) -> tuple[Clause, ...]:
+        return tuple(Clause(text, self._seconds.get(number)) for number, text in enumerate(self._clauses))

@@ -14,7 +14,7 @@ from typing import Final, assert_never
 
 from audio.types import INPUT_RATE, Samples
 from pipeline import events, moves
-from pipeline.context import Context, Entry, Heard, Partial, Read, Written
+from pipeline.context import CaughtUp, Context, Entry, Heard, Partial, Read, Written
 from pipeline.conversation import Conversation
 from pipeline.engines import Engines
 from pipeline.errors import RequestError
@@ -96,6 +96,8 @@ class Session:
                 await self._understanding.take(entry, self._taker.state)
             case Written():
                 await self._conversation.take(entry, self._settings)
+            case CaughtUp():
+                self._floor.caught_up(entry)
             case events.Audio(samples):
                 await self._hear(samples)
             case _:
@@ -124,6 +126,8 @@ class Session:
                 await self._floor.discard()
             case events.RetrieveItem(item_id):
                 await self._conversation.retrieve(item_id)
+            case events.RetrieveConversation():
+                await self._conversation.retrieve_all(self._floor.under_way)
             case events.DeleteItem(item_id):
                 await self._conversation.delete(item_id)
                 await self._floor.discard()
@@ -135,6 +139,8 @@ class Session:
                 await self._floor.respond(request, self._voice_at, self._settings)
             case events.CancelResponse(response_id):
                 await self._floor.cancel(response_id)
+            case events.Played() | events.ClientLeft() | events.ClientReturned():
+                await self._floor.listened(request)
             case _:
                 assert_never(request)
 

@@ -69,6 +69,8 @@ class Settings:
     """Transcript.logprob from which on the fast recogniser's words are answered before they have been checked."""
     show_transcript: bool = True
     """Send the client what the user said."""
+    report_heard: bool = False
+    """Tell the client which words of a reply have been heard."""
     max_output_tokens: int = 300
     temperature: float = 0.7
     max_history_chars: int = 6000

@@ -14,7 +14,7 @@ from assistant.cpu import cores
 from assistant.record.engines import recorded
 from assistant.record.format import EVENTS, FORMAT, MICROPHONE, REQUESTS, encode, error_name, inline, length
 from assistant.record.tape import OpenFile, Tape, open_private
-from assistant.server.realtime import Conversation, NewConversation
+from assistant.server.life import Conversation, NewConversation
 from pipeline.engines import Engines
 from pipeline.errors import ParleyError
 from pipeline.events import Audio, Event, Request

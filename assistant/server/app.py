@@ -20,8 +20,10 @@ from starlette.websockets import WebSocket
 from assistant.config import Config
 from assistant.models import Store
 from assistant.server.auth import Guard, token_of_environment
+from assistant.server.life import NewConversation
 from assistant.server.listener import Listener, bind, url_of
-from assistant.server.realtime import NewConversation, Recording, Seats, converse, refuse
+from assistant.server.realtime import Recording, Seats, converse, refuse, resume
+from assistant.server.resume import Lives
 from pipeline.engines import Engines
 from pipeline.session import Session
 
@@ -56,6 +58,7 @@ class _House:
         self._begin = begin
         self._record = record
         self._seats = Seats(config.server.max_sessions)
+        self.lives = Lives()
         self._opened = time.monotonic()
         self._warm_s = 0.0
         self._engines = engines
@@ -70,9 +73,16 @@ class _House:
         if engines is None:
             await refuse(websocket, "not_ready", "The models are still being loaded. Try again in a few seconds.")
             return
+        complaint = await resume(websocket, self._config, self.lives)
+        if complaint is None:
+            return
+        if not self._seats.free:
+            await self.lives.make_room()
         with self._seats.one() as seated:
             if seated:
-                await converse(websocket, self._config, engines, self._begin, self._record)
+                await converse(
+                    websocket, self._config, engines, self._begin, self._record, lives=self.lives, complaint=complaint
+                )
                 return
         message = f"All {self._seats.limit} conversations that this server may have are taken. Try again later."
         await refuse(websocket, "too_many_sessions", message)
@@ -132,7 +142,7 @@ async def serve(config: Config, store: Store, on_ready: Callable[[str], None], r
     token = token_of_environment(config.server.host)
     with bind(config.server) as bound:
         app = build_app(config, token=token, record=record)
-        listener = Listener(app, config.server)
+        listener = Listener(app, config.server, app.state.house.lives.end_waiting)
         try:
             async with asyncio.TaskGroup() as group:
                 warm = group.create_task(_warm(config, store, app, listener, lambda: on_ready(url_of(bound))))

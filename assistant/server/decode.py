@@ -21,9 +21,11 @@ from openai.types.realtime import (
     ResponseCreateEvent,
 )
 
+from assistant.server.extensions import AcknowledgeEvent, ConversationRetrieveEvent, PlayedEvent
+from assistant.server.frames import Kind, unpack
 from assistant.server.session_config import MOST_TOKENS, SessionConfig
 from assistant.server.sound import SoundFormat, SoundIn
-from assistant.server.wire import ClientEvent, SessionUpdate, decode_base64
+from assistant.server.wire import ClientEvent, FrameError, SessionUpdate, decode_base64
 from audio.types import INPUT_RATE, Samples
 from pipeline import events
 from pipeline.errors import RequestError
@@ -41,7 +43,7 @@ class Decoder:
         self.config = config
         self._sound = SoundIn(config.input_format)
 
-    def requests(self, event: ClientEvent) -> Iterator[events.Request]:
+    def requests(self, event: ClientEvent) -> Iterator[events.Request]:  # noqa: PLR0912 - one branch an event
         """Yield what `event` asks for. Raises RequestError before anything was yielded."""
         match event:
             case SessionUpdate():
@@ -68,8 +70,35 @@ class Decoder:
                 yield events.CancelResponse(event.response_id, event.event_id)
             case OutputAudioBufferClearEvent():
                 yield events.CancelResponse(None, event.event_id)
+            case PlayedEvent():
+                yield events.Played(event.item_id, event.played_ms / 1000, event.event_id)
+            case ConversationRetrieveEvent():
+                yield events.RetrieveConversation(event.event_id)
+            case AcknowledgeEvent():
+                pass  # concerns the connection, not the conversation
             case _:
                 assert_never(event)
+
+    def binary(self, data: bytes) -> Iterator[events.Request]:
+        """Yield what a binary message asks for. Raises FrameError before anything was yielded."""
+        if not self.config.extensions.binary:
+            raise FrameError(
+                "invalid_event",
+                'Binary messages have to be asked for, with session.update and "parley": {"binary": true}; or send '
+                "JSON text, with the audio as base64.",
+            )
+        frame = unpack(data)
+        match frame.kind:
+            case Kind.MICROPHONE:
+                yield from _pieces(self._sound.feed(frame.payload, "payload"))
+            case Kind.PICTURE:
+                raise FrameError("unsupported_picture", "This version of Parley has no eyes: it takes no pictures.")
+            case Kind.SPEECH:
+                raise FrameError(
+                    "invalid_frame", "Speech (kind 2) goes to the client only; the microphone's is kind 1."
+                )
+            case _:
+                assert_never(frame.kind)
 
     def _update(self, event: SessionUpdate) -> events.Update:
         updated = self.config.updated(event.session)

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Literal, assert_never
 
+from assistant.server.frames import Frame, Kind
 from assistant.server.session_config import SessionConfig, Tree
-from assistant.server.sound import SoundOut
+from assistant.server.sound import SoundOut, bytes_per_second
 from assistant.server.wire import Message, encode_base64, error_message
 from pipeline import events
 from pipeline.history import Item, Part, Spoken, Text
@@ -22,6 +23,8 @@ class _Open:
 
     start: events.ResponseStarted
     sound: SoundOut
+    bytes_per_s: int
+    sent_bytes: int = 0
 
 
 class Encoder:
@@ -31,7 +34,7 @@ class Encoder:
         self.config = config
         self._open: dict[str, _Open] = {}
 
-    def messages(self, event: events.Event) -> Iterator[Message]:  # noqa: PLR0912 - one branch an event
+    def messages(self, event: events.Event) -> Iterator[Message | Frame]:  # noqa: PLR0912, PLR0915 - one branch an event
         """Yield the messages that tell the client of `event`."""
         match event:
             case events.SettingsUpdated():
@@ -54,6 +57,8 @@ class Encoder:
                     yield {"type": "conversation.item.done", **shown}
             case events.ItemRetrieved(item):
                 yield {"type": "conversation.item.retrieved", "item": _item(item)}
+            case events.ConversationRetrieved(items):
+                yield {"type": "parley.conversation.retrieved", "items": [_item(item) for item in items]}
             case events.ItemDeleted(item_id):
                 yield {"type": "conversation.item.deleted", "item_id": item_id}
             case events.ItemTruncated(item_id, end_s):
@@ -68,13 +73,18 @@ class Encoder:
                 kind = "response.output_audio_transcript.delta" if spoken else "response.output_text.delta"
                 yield {"type": kind, **_place(event.response_id, event.item_id), "delta": event.text}
             case events.ResponseAudio():
-                data = self._open[event.response_id].sound.feed(event.samples)
+                opened = self._open[event.response_id]
+                data = opened.sound.feed(event.samples)
                 if data:
-                    yield _audio_delta(event.response_id, event.item_id, data)
+                    yield self._speech(opened, data)
+            case events.ReplyHeard(response_id, item_id, text, at_s):
+                if self.config.extensions.heard:
+                    place = {"response_id": response_id, "item_id": item_id, "content_index": 0}
+                    yield {"type": "parley.heard", **place, "heard_ms": _ms(at_s), "text": text}
             case events.ResponseEnded():
                 yield from self._ended(event)
             case events.TurnTimed(response_id, timings):
-                if self.config.timings:
+                if self.config.extensions.timings:
                     yield {"type": "parley.turn.timings", "response_id": response_id, **_timings(timings)}
             case events.Rejected(code, message, param, request_id, fault):
                 yield error_message(code, message, param, request_id, fault=fault)
@@ -93,7 +103,9 @@ class Encoder:
         }
 
     def _started(self, start: events.ResponseStarted) -> Iterator[Message]:
-        self._open[start.response_id] = _Open(start, SoundOut(self.config.output_format))
+        self._open[start.response_id] = _Open(
+            start, SoundOut(self.config.output_format), bytes_per_second(self.config.output_format)
+        )
         item = {**_message(start.item_id, "assistant", "in_progress"), "content": []}
         yield {"type": "response.created", "response": self._response(start, "in_progress")}
         yield {"type": "response.output_item.added", "response_id": start.response_id, "output_index": 0, "item": item}
@@ -101,7 +113,7 @@ class Encoder:
         part = _content_part(start.output, "")
         yield {"type": "response.content_part.added", **_place(start.response_id, start.item_id), "part": part}
 
-    def _ended(self, end: events.ResponseEnded) -> Iterator[Message]:
+    def _ended(self, end: events.ResponseEnded) -> Iterator[Message | Frame]:
         opened = self._open.pop(end.response_id)
         start = opened.start
         place = _place(start.response_id, start.item_id)
@@ -109,7 +121,7 @@ class Encoder:
             rest = opened.sound.flush()
             # What the filter holds back after an interruption would be heard after it.
             if rest and end.status == "completed":
-                yield _audio_delta(start.response_id, start.item_id, rest)
+                yield self._speech(opened, rest)
             yield {"type": "response.output_audio.done", **place}
             yield {"type": "response.output_audio_transcript.done", **place, "transcript": end.text}
         else:
@@ -126,6 +138,15 @@ class Encoder:
             "usage": _usage(end.usage),
         }
         yield {"type": "response.done", "response": response}
+
+    def _speech(self, opened: _Open, data: bytes) -> Message | Frame:
+        start = opened.start
+        at_ms = 1000 * opened.sent_bytes // opened.bytes_per_s
+        opened.sent_bytes += len(data)
+        if self.config.extensions.binary:
+            return Frame(Kind.SPEECH, data, start.response_id, time_ms=at_ms)
+        place = _place(start.response_id, start.item_id)
+        return {"type": "response.output_audio.delta", **place, "delta": encode_base64(data)}
 
     def _response(self, start: events.ResponseStarted, status: str) -> Tree:
         return {
@@ -181,10 +202,6 @@ def _content(role: str, part: Part) -> Tree:
 
 def _content_part(output: Literal["audio", "text"], text: str) -> Tree:
     return {"type": "audio", "transcript": text} if output == "audio" else {"type": "text", "text": text}
-
-
-def _audio_delta(response_id: str, item_id: str, data: bytes) -> Message:
-    return {"type": "response.output_audio.delta", **_place(response_id, item_id), "delta": encode_base64(data)}
 
 
 def _transcription(

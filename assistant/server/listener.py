@@ -20,6 +20,9 @@ from pipeline.errors import ParleyError
 _CLOSE_S: Final = 1.0
 """Seconds that a client has for its half of the closing handshake."""
 _GOING_AWAY: Final = 1001
+_LOST: Final = 1006
+_RESTART: Final = 1012
+"""Not what the client is told, but what tells the app the server's end from the client's."""
 
 
 class _Socket(WebSocketsSansIOProtocol):
@@ -41,6 +44,13 @@ class _Socket(WebSocketsSansIOProtocol):
         elif message["type"] == "websocket.send" and self.close_sent:
             raise ClientDisconnected
         await super().send(message)
+        if message["type"] == "websocket.close":
+            self.loop.call_later(2 * _CLOSE_S, self.transport.abort)  # the app may go on without this connection
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        # Uvicorn says 1005 here, which is also what a client's close without a code is: this is none.
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": _LOST})
+        super().connection_lost(exc)
 
     def keepalive_timeout(self) -> None:
         super().keepalive_timeout()
@@ -51,7 +61,7 @@ class _Socket(WebSocketsSansIOProtocol):
             super().shutdown()
             return
         self.stop_keepalive()
-        self.queue.put_nowait({"type": "websocket.disconnect", "code": _GOING_AWAY})
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": _RESTART})
         self.conn.send_close(_GOING_AWAY, "The server is shutting down.")
         self.transport.write(b"".join(self.conn.data_to_send()))
         self.close_sent = True
@@ -62,9 +72,12 @@ class _Socket(WebSocketsSansIOProtocol):
 
 
 class Listener(uvicorn.Server):
-    """Serves an app on a socket until SIGINT, SIGTERM or `should_exit`; `listening` is set once it accepts."""
+    """Serves an app on a socket until SIGINT, SIGTERM or `should_exit`; `listening` is set once it accepts.
 
-    def __init__(self, app: ASGIApp, config: ServerConfig) -> None:
+    `on_stop` is called when it begins to stop.
+    """
+
+    def __init__(self, app: ASGIApp, config: ServerConfig, on_stop: Callable[[], None] = lambda: None) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
@@ -80,11 +93,17 @@ class Listener(uvicorn.Server):
             )
         )
         self.listening = asyncio.Event()
+        self._on_stop = on_stop
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to accept."""
         await super().startup(sockets)
         self.listening.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop, and let go of what has no client."""
+        self._on_stop()
+        await super().shutdown(sockets)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

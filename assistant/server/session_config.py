@@ -5,12 +5,13 @@ import dataclasses
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias, cast
 
 from openai.types.realtime import RealtimeSessionCreateRequest
 
 from assistant.config import Config
+from assistant.server.extensions import Extensions
 from assistant.server.sound import RATES, SoundFormat
 from assistant.server.wire import check, refuse_unknown
 from pipeline.endings import eager
@@ -72,8 +73,9 @@ class SessionConfig:
     """What the session began with."""
     defaults: Tree
     session: Tree
-    timings: bool = False
-    """The client wants `parley.turn.timings` events (extension, asked for with `"parley": {"timings": true}`)."""
+    extensions: Extensions = field(default_factory=Extensions)
+    may_resume: bool = True
+    """Whether the server keeps sessions without their clients."""
 
     @classmethod
     def fresh(cls, config: Config, model: str) -> "SessionConfig":
@@ -107,7 +109,7 @@ class SessionConfig:
                 "output": {"format": _format({}), "voice": config.tts.model, "speed": base.speed},
             },
         }
-        return cls(base=base, defaults=session, session=session)
+        return cls(base=base, defaults=session, session=session, may_resume=config.server.resume_s > 0)
 
     @property
     def session_id(self) -> str:
@@ -131,7 +133,8 @@ class SessionConfig:
 
     def wire(self) -> Tree:
         """Return the object for `session.created` and `session.updated`."""
-        return self.session | ({"parley": {"timings": True}} if self.timings else {})
+        extensions = self.extensions.wire()
+        return self.session | ({"parley": extensions} if extensions else {})
 
     def updated(self, patch: Tree) -> "SessionConfig":
         """Return the session with the patch's keys changed. Raises RequestError, and then nothing has changed."""
@@ -139,7 +142,10 @@ class SessionConfig:
             raise RequestError(
                 "unsupported_session", 'Only sessions of type "realtime" are supported yet.', "session.type"
             )
-        timings = _timings(patch["parley"]) if "parley" in patch else self.timings
+        extensions = self.extensions.updated(patch["parley"]) if "parley" in patch else self.extensions
+        if extensions.resume and not self.may_resume:
+            message = "This server keeps no session without its client ([server] resume_s is 0)."
+            raise RequestError("unsupported_extension", message, "session.parley.resume")
         changes = {key: value for key, value in patch.items() if key not in _READ_ONLY | {"parley"}}
         # Checked before the merge too: merging needs objects where objects belong, and a fault is then the patch's own.
         for path in ("audio", "audio.input", "audio.output"):
@@ -150,7 +156,7 @@ class SessionConfig:
         checked = {key: value for key, value in session.items() if key not in _READ_ONLY - {"type"}}
         refuse_unknown(check(RealtimeSessionCreateRequest, checked, "session"), "session")
         _check_values(session)
-        return dataclasses.replace(self, session=session, timings=timings)
+        return dataclasses.replace(self, session=session, extensions=extensions)
 
     def settings(self) -> Settings:
         """Return what the session object means for the conversation."""
@@ -171,6 +177,7 @@ class SessionConfig:
             language=language,
             transcription_prompt=words,
             show_transcript=transcription is not None,
+            report_heard=self.extensions.heard,
             max_output_tokens=MOST_TOKENS if tokens == "inf" else tokens,
             turn_taking=_turn_taking(self.base.turn_taking, heard["turn_detection"]),
         )
@@ -233,17 +240,6 @@ def _at(tree: Tree, path: str) -> Any:
 
 def _language(given: str | None) -> str | None:
     return given.split("-")[0].lower() if given else None
-
-
-def _timings(given: Any) -> bool:
-    extensions = {} if given is None else given
-    if not isinstance(extensions, dict) or not isinstance(extensions.get("timings", False), bool):
-        raise _wrong("parley", 'is an object such as {"timings": true}')
-    for key in extensions.keys() - {"timings"}:
-        raise RequestError(
-            "unknown_parameter", f"There is no extension {key!r}. Known: timings.", f"session.parley.{key}"
-        )
-    return bool(extensions.get("timings", False))
 
 
 def _detection(turn: TurnTaking) -> Tree | None:

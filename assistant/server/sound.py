@@ -40,6 +40,11 @@ _LEVELS: Final = {"audio/pcmu": _mu_law_levels(), "audio/pcma": _a_law_levels()}
 _NEAREST: Final = {name: _nearest(levels) for name, levels in _LEVELS.items()}
 
 
+def bytes_per_second(form: SoundFormat) -> int:
+    """Return how many bytes a second of sound takes."""
+    return RATES[form] * (2 if form == "audio/pcm" else 1)
+
+
 class SoundIn:
     """One stream of a client's sound, to samples at INPUT_RATE."""
 

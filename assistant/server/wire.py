@@ -29,6 +29,7 @@ from openai.types.realtime import (
 )
 from pydantic import BaseModel, ValidationError
 
+from assistant.server.extensions import AcknowledgeEvent, ConversationRetrieveEvent, PlayedEvent
 from pipeline.errors import RequestError
 from pipeline.ids import random_id
 
@@ -53,6 +54,9 @@ ClientEvent: TypeAlias = (
     | ResponseCreateEvent
     | ResponseCancelEvent
     | OutputAudioBufferClearEvent
+    | PlayedEvent
+    | AcknowledgeEvent
+    | ConversationRetrieveEvent
 )
 
 Message: TypeAlias = dict[str, Any]

@@ -7,7 +7,13 @@ from pydantic import BaseModel
 
 from assistant.server.wire import refuse_unknown
 
-EXTENSIONS = {"parley.turn.timings"}
+EXTENSIONS = {
+    "parley.turn.timings",
+    "parley.heard",
+    "parley.resumable",
+    "parley.resumed",
+    "parley.conversation.retrieved",
+}
 _CLASSES: dict[str, type[BaseModel]] = {
     get_args(event.model_fields["type"].annotation)[0]: event
     for event in get_args(get_args(RealtimeServerEvent)[0])
