@@ -15,6 +15,8 @@ from pipeline.ids import random_id
 from pipeline.timings import Timings
 
 _TRANSCRIPTION: Final = "conversation.item.input_audio_transcription"
+_PROVENANCE: Final[Message] = {"made_on": "machine", "left_machine": []}
+"""Where an answer was made, and what left the machine for it: every engine of this version runs in this process."""
 
 
 @dataclass(slots=True)
@@ -85,7 +87,7 @@ class Encoder:
                 yield from self._ended(event)
             case events.TurnTimed(response_id, timings):
                 if self.config.extensions.timings:
-                    yield {"type": "parley.turn.timings", "response_id": response_id, **_timings(timings)}
+                    yield {"type": "parley.turn.timings", "response_id": response_id, **_timings(timings), **_PROVENANCE}
             case events.Rejected(code, message, param, request_id, fault):
                 yield error_message(code, message, param, request_id, fault=fault)
             case _:

@@ -153,7 +153,8 @@ conversation.addEventListener("session", (event) => {
   sheet.offerVoices(session?.parley?.voices ?? (settings.values.voice ? [settings.values.voice] : []), typeof own === "string" ? own : "");
 });
 conversation.addEventListener("released", () => {
-  const long = heldAt !== null && performance.now() - heldAt >= LEAST_HOLD_MS;
+  if (heldAt === null) return; // it closed for another reason
+  const long = performance.now() - heldAt >= LEAST_HOLD_MS;
   heldAt = null;
   if (long) conversation.commit();
   else {

@@ -46,10 +46,10 @@ export class Conversation extends EventTarget {
     this.timings = new Map();
     /** Typed turns that wait for the line, or for the answer before them. @type {string[]} */
     this.unsaid = [];
+    /** The server says which words have been heard. */
+    this.follows = false;
     /** What was said must be told to a server that knows nothing of it. */
     this.untold = false;
-    /** An answer was under way when the server went away. */
-    this.owed = false;
   }
 
   /** @returns {boolean} whether there is an answer that can be stopped */
@@ -84,7 +84,6 @@ export class Conversation extends EventTarget {
     this.transcript.separate("New conversation");
     this.unsaid.length = 0;
     this.untold = false;
-    this.owed = false;
     this.changed();
   }
 
@@ -193,6 +192,7 @@ export class Conversation extends EventTarget {
     this.trouble("");
     this.dispatchEvent(new CustomEvent("session", { detail: session }));
     if (resumed) {
+      this.untold = false;
       if (this.transcript.empty) this.line.send({ type: "parley.conversation.retrieve" });
     } else {
       if (this.untold) this.retell();
@@ -204,11 +204,11 @@ export class Conversation extends EventTarget {
   /** The server began anew: tell it what was said, and let it answer what it still owes. */
   retell() {
     this.untold = false;
-    const owed = this.owed || this.awaiting || this.responseId !== null;
-    this.owed = false;
+    const owed = this.awaiting || this.responseId !== null;
     this.forgetTurn();
     this.line.silence();
     this.transcript.settle();
+    this.transcript.separate(LINE.retold);
     const said = this.transcript.said;
     // Half an answer would look like a whole one to the model: the question stands for itself.
     if (owed && said.at(-1)?.role === "assistant") said.pop();
@@ -293,8 +293,12 @@ export class Conversation extends EventTarget {
       case "parley.heard":
         this.transcript.follow(event.item_id, event.text);
         break;
+      case "response.output_audio_transcript.done":
       case "response.output_text.done":
-        this.transcript.close(event.item_id);
+        if (!this.follows) this.transcript.close(event.item_id);
+        break;
+      case "session.updated":
+        this.follows = event.session?.parley?.heard === true;
         break;
       case "response.done":
         this.done(event.response);
@@ -332,7 +336,6 @@ export class Conversation extends EventTarget {
       this.refresh();
       return;
     }
-    if (error.code === "resume_failed" && this.untold) this.trouble(LINE.restarted);
     if (error.code && BENIGN.has(error.code)) return;
     if (error.param?.startsWith("audio_end_ms") || error.param === "item_id") return;
     this.awaiting = false;

@@ -13,6 +13,7 @@ import { Sent } from "./sent.js";
 /** @typedef {import("./outbox.js").Message} Message */
 /** @typedef {import("./link.js").Order} Order */
 /** @typedef {import("./link.js").Report} Report */
+/** @template T @typedef {T extends unknown ? Omit<T, "call"> : never} ReportOf */
 
 const page = /** @type {DedicatedWorkerGlobalScope} */ (/** @type {unknown} */ (self));
 const sent = new Sent();
@@ -26,6 +27,8 @@ let current = null;
 let sounding = null;
 /** @type {MessagePort | null} */
 let speaker = null;
+/** Which of the page's calls this is: what is still on its way of an earlier one is nothing to the page. */
+let call = 0;
 
 const link = new Link({
   message: take,
@@ -43,9 +46,9 @@ const link = new Link({
   ticket: (ticket) => report({ is: "ticket", ticket }),
 });
 
-/** @param {Report} message */
+/** @param {ReportOf<Report>} message */
 function report(message) {
-  page.postMessage(message);
+  page.postMessage({ call, ...message });
 }
 
 const now = () => performance.timeOrigin + performance.now();
@@ -121,6 +124,7 @@ function takeSound(chunk) {
 page.onmessage = ({ data }) => {
   switch (data.do) {
     case "open":
+      call = data.call;
       link.open(data.url, data.token, data.ticket);
       break;
     case "close":

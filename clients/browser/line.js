@@ -12,11 +12,14 @@ export class Line {
   constructor(take) {
     this.worker = new Worker(new URL("line-worker.js", import.meta.url), { type: "module" });
     this.worker.onmessage = ({ data }) => {
+      if (data.call !== this.call || !this.wanted) return;
       if (data.is === "open") this.ready = true;
       if (data.is === "down") this.ready = false;
       if (data.is === "ticket") keep(data.ticket);
       take(data);
     };
+    this.call = 0;
+    this.wanted = false;
     /** There is a conversation. */
     this.ready = false;
     this.url = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/v1/realtime`;
@@ -27,12 +30,16 @@ export class Line {
    * @param {string | null} ticket of the conversation to go on with
    */
   open(token, ticket = null) {
-    this.order({ do: "open", url: this.url, token, ticket });
+    if (this.wanted) return;
+    this.wanted = true;
+    this.call += 1;
+    this.order({ do: "open", call: this.call, url: this.url, token, ticket });
   }
 
   /** Hang up: the conversation is over. */
   close() {
     this.ready = false;
+    this.wanted = false;
     keep(null);
     this.order({ do: "close" });
   }

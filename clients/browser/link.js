@@ -23,13 +23,13 @@ const TAKEN_OVER = 4001;
 
 /* What the page and its line say to each other. */
 /**
- * @typedef {{do: "open", url: string, token: string, ticket: string | null} | {do: "close"} | {do: "send", message: Message}
+ * @typedef {{do: "open", call: number, url: string, token: string, ticket: string | null} | {do: "close"} | {do: "send", message: Message}
  *   | {do: "silence"} | {do: "microphone", port: MessagePort} | {do: "speaker", port: MessagePort}} Order
  */
 /**
- * @typedef {{is: "open", session: any, resumed: boolean} | {is: "message", message: Message, sentAt: number | null}
+ * @typedef {{call: number} & ({is: "open", session: any, resumed: boolean} | {is: "message", message: Message, sentAt: number | null}
  *   | {is: "down", cause: Cause, reason: string} | {is: "ticket", ticket: string | null}
- *   | {is: "sounding", item: string} | {is: "cut", item: string, ms: number} | {is: "released"}} Report
+ *   | {is: "sounding", item: string} | {is: "cut", item: string, ms: number} | {is: "released"})} Report which call it is of, and what happened
  */
 
 export class Link {

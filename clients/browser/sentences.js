@@ -51,7 +51,7 @@ export const LINE = {
   lost: "The connection to Parley broke off. Trying again…",
   gone: "Parley's server does not answer. Start it with “parley serve”; this page comes back by itself.",
   elsewhere: "This conversation goes on in another window. Press the button to begin one here.",
-  restarted: "The server was restarted. It has been told what was said before, and the conversation goes on.",
+  retold: "The server began anew and was told what was said",
 };
 
 export const ANSWER = {

@@ -16,6 +16,8 @@ export class Voice extends EventTarget {
     super();
     this.line = line;
     this.orb = orb;
+    /** Laid now, and plugged in when there is a loudspeaker: sound that comes before that waits in it. */
+    this.speech = line.port("speaker");
     /** @type {Promise<AudioContext> | null} */
     this.opening = null;
     /** @type {Microphone | null} */
@@ -37,7 +39,7 @@ export class Voice extends EventTarget {
   async build() {
     const context = new AudioContext({ latencyHint: "interactive" });
     await Promise.all(["microphone-worklet.js", "speaker-worklet.js"].map((file) => context.audioWorklet.addModule(file)));
-    const speaker = new Speaker(context, this.line.port("speaker"), this.orb.port());
+    const speaker = new Speaker(context, this.speech, this.orb.port());
     this.speaker = speaker;
     for (const kind of ["audible", "progress", "drained"]) {
       speaker.addEventListener(kind, (event) => this.dispatchEvent(new CustomEvent(kind, { detail: /** @type {CustomEvent} */ (event).detail })));
