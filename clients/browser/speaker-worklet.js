@@ -6,7 +6,7 @@
  * In, from `line`: {type: "sound", item, pcm} | {type: "end"} | {type: "flush"}
  * In, from the page: {type: "ports", line, level} | {type: "latency", seconds}
  * Out, to `line`: {type: "played", item, ms} | {type: "flushed", item, ms}
- * Out, to the page: {type: "audible", item, at} | {type: "progress", item, ms, heard} | {type: "drained"}
+ * Out, to the page: {type: "audible", item, at} | {type: "progress", heard} | {type: "drained"}
  * Out, to `level` (the orb): {from: "speaker", level}
  */
 import { Jitter } from "./jitter.js";
@@ -192,7 +192,7 @@ class SpeakerWorklet extends AudioWorkletProcessor {
       this.jitter.late();
       return;
     }
-    this.port.postMessage({ type: "progress", item: this.item, ms: this.playedMs(), heard: this.heard });
+    this.port.postMessage({ type: "progress", heard: this.heard });
     this.line?.postMessage({ type: "played", item: this.item, ms: Math.round((this.played / sampleRate) * 1000) });
     this.rest();
     this.port.postMessage({ type: "drained" });
@@ -210,7 +210,7 @@ class SpeakerWorklet extends AudioWorkletProcessor {
       since.level = 0;
     }
     if (since.progress >= PROGRESS_S * sampleRate) {
-      this.port.postMessage({ type: "progress", item: this.item, ms: this.playedMs(), heard: this.heard });
+      this.port.postMessage({ type: "progress", heard: this.heard });
       since.progress = 0;
     }
     if (since.played >= PLAYED_S * sampleRate) {

@@ -1,7 +1,7 @@
 // @ts-check
 /** The loudspeaker, as the page sees it: the sound itself comes to it straight from the line. */
 
-/** Events: "audible" (detail: {item, at}, `at` in ms since 1970), "progress" (detail: {item, ms}), "drained". */
+/** Events: "audible" (detail: {item, at}, `at` in ms since 1970), "progress", "drained". */
 export class Speaker extends EventTarget {
   /**
    * @param {AudioContext} context with the module speaker-worklet.js loaded
@@ -20,7 +20,7 @@ export class Speaker extends EventTarget {
     this.heard = 0;
   }
 
-  /** @param {{type: "audible", item: string, at: number} | {type: "progress", item: string, ms: number, heard: number} | {type: "drained"}} message */
+  /** @param {{type: "audible", item: string, at: number} | {type: "progress", heard: number} | {type: "drained"}} message */
   take(message) {
     switch (message.type) {
       case "audible": {
@@ -32,7 +32,7 @@ export class Speaker extends EventTarget {
       }
       case "progress":
         this.heard = message.heard;
-        this.dispatchEvent(new CustomEvent("progress", { detail: { item: message.item, ms: message.ms } }));
+        this.dispatchEvent(new Event("progress"));
         break;
       case "drained":
         this.dispatchEvent(new Event("drained"));

@@ -177,13 +177,6 @@ export class Transcript {
     }
   }
 
-  /** A new conversation: the old one goes. */
-  clear() {
-    this.entries.clear();
-    this.list.replaceChildren();
-    this.announcer.replaceChildren();
-  }
-
   /** @param {string} words */
   separate(words) {
     if (this.empty || this.list.lastElementChild?.className === "break") return;

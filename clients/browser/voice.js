@@ -41,9 +41,8 @@ export class Voice extends EventTarget {
     await Promise.all(["microphone-worklet.js", "speaker-worklet.js"].map((file) => context.audioWorklet.addModule(file)));
     const speaker = new Speaker(context, this.speech, this.orb.port());
     this.speaker = speaker;
-    for (const kind of ["audible", "progress", "drained"]) {
-      speaker.addEventListener(kind, (event) => this.dispatchEvent(new CustomEvent(kind, { detail: /** @type {CustomEvent} */ (event).detail })));
-    }
+    speaker.addEventListener("audible", (event) => this.dispatchEvent(new CustomEvent("audible", event)));
+    for (const kind of ["progress", "drained"]) speaker.addEventListener(kind, () => this.dispatchEvent(new Event(kind)));
     return context;
   }
 

@@ -118,7 +118,7 @@ def state(page: Page, name: str) -> None:
 
 def wait(page: Page, milliseconds: float) -> None:
     """Let the page live for so long: for what must *not* happen in it."""
-    page.wait_for_function(f"new Promise((done) => setTimeout(() => done(true), {milliseconds}))")
+    page.wait_for_function(f"() => new Promise((done) => setTimeout(() => done(true), {milliseconds}))")
 
 
 def type_in(page: Page, words: str) -> None:

@@ -197,8 +197,8 @@ def test_the_camera_shows_its_picture_says_so_and_sends_nothing(chromium: Browse
         page.get_by_role("button", name="Camera").click()
         expect(page.get_by_text("Camera on")).to_be_visible()
         expect(page.get_by_text("No picture is sent")).to_be_visible()
-        page.wait_for_function("document.querySelector('#camera-picture').videoWidth > 100")
-        page.wait_for_function(f"({shades})().some((value, at) => at % 4 < 3 && value > 40)")
+        page.wait_for_function("() => document.querySelector('#camera-picture').videoWidth > 100")
+        page.wait_for_function(f"() => ({shades})().some((value, at) => at % 4 < 3 && value > 40)")
         seen = page.evaluate(shades)
         # The cat is warmer than it is blue; Chromium's own test picture is green.
         assert sum(seen[0::4]) > sum(seen[2::4])
