@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Literal, assert_never, cast
+from typing import Final, Literal, assert_never, cast
 
 from assistant.server.frames import Frame, Kind
 from assistant.server.session_config import SessionConfig, Tree, format_object
@@ -14,6 +14,9 @@ from pipeline import events
 from pipeline.engines import Picture, ToolCall
 from pipeline.history import Item, Part, Spoken, Text, ToolResult
 from pipeline.timings import Timings
+
+_PROVENANCE: Final[Message] = {"made_on": "machine", "left_machine": []}
+"""Where an answer was made, and what left the machine for it: every engine of this version runs in this process."""
 
 
 @dataclass(slots=True)
@@ -96,7 +99,7 @@ class Encoder:
                 yield from self._ended(event)
             case events.TurnTimed(response_id, timings):
                 if self.config.extensions.timings:
-                    yield {"type": "parley.turn.timings", "response_id": response_id, **_timings(timings)}
+                    yield {"type": "parley.turn.timings", "response_id": response_id, **_timings(timings), **_PROVENANCE}
             case events.Rejected(code, message, param, request_id, fault):
                 yield error_message(code, message, param, request_id, fault=fault)
             case _:

@@ -1,83 +1,130 @@
 // @ts-check
-/** One conversation with the server over its websocket; comes back by itself when the connection breaks. */
+/** One conversation with the server over its websocket; when that breaks, it comes back by itself and goes on. */
+import { speechOf } from "./frames.js";
+import { Outbox } from "./outbox.js";
 
 const DELAYS_S = [0.5, 1, 2, 4, 8];
 const BACKLOG = 1 << 20;
+const ACKNOWLEDGE_MS = 400;
 const TRY_AGAIN_LATER = 1013;
+const TAKEN_OVER = 4001;
 
-const SENTENCES = {
-  /** @param {string} reason */
-  busy: (reason) => `${reason || "The server can't take another conversation now."} This page tries by itself.`,
-  /** @param {string} _ */
-  lost: (_) => "The connection to Parley broke off. Trying again…",
-  /** @param {string} _ */
-  gone: (_) => "Parley's server does not answer. Start it with “parley serve”; this page comes back by itself.",
-};
-
-/** @typedef {{type: string} & Record<string, any>} Message one event of the OpenAI Realtime protocol */
-
+/** @typedef {import("./outbox.js").Message} Message */
+/** @typedef {import("./frames.js").Speech} Speech */
+/** @typedef {"refused" | "lost" | "gone" | "busy" | "elsewhere"} Cause why there is no connection */
 /**
- * Events: "open" (a conversation begins), "message" (detail: Message), "down" (detail: {sentence, retries}).
+ * @typedef {object} Listener
+ * @property {(message: Message) => void} message the server said something
+ * @property {(speech: Speech) => void} speech a binary message with a reply's sound
+ * @property {(session: any, resumed: boolean) => void} open the conversation begins, or goes on
+ * @property {(cause: Cause, reason: string) => void} down the connection is gone; but for "refused" and "elsewhere" it comes back
+ * @property {(ticket: string | null) => void} ticket what a reloaded page would resume with
  */
-export class Link extends EventTarget {
-  /**
-   * @param {string} url
-   * @param {string | null} token
-   */
-  constructor(url, token) {
-    super();
-    this.url = url;
-    this.token = token;
+
+/* What the page and its line say to each other. */
+/**
+ * @typedef {{do: "open", call: number, url: string, token: string, ticket: string | null} | {do: "close"} | {do: "send", message: Message}
+ *   | {do: "silence"} | {do: "microphone", port: MessagePort} | {do: "speaker", port: MessagePort}} Order
+ */
+/**
+ * @typedef {{call: number} & ({is: "open", session: any, resumed: boolean} | {is: "message", message: Message, sentAt: number | null}
+ *   | {is: "down", cause: Cause, reason: string} | {is: "ticket", ticket: string | null}
+ *   | {is: "sounding", item: string} | {is: "cut", item: string, ms: number} | {is: "released"})} Report which call it is of, and what happened
+ */
+
+export class Link {
+  /** @param {Listener} listener */
+  constructor(listener) {
+    this.listener = listener;
+    this.url = "";
+    this.token = "";
     /** @type {WebSocket | null} */
     this.socket = null;
     this.failures = 0;
-    this.timer = 0;
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    this.timer = undefined;
     this.wanted = false;
-    /** The server has begun a conversation on this connection. */
+    /** There is a conversation on this connection. */
     this.ready = false;
+    /** The server takes sound as binary messages. */
+    this.binary = false;
+    this.outbox = new Outbox();
+    /** What the session survives its socket with. @type {string | null} */
+    this.ticket = null;
+    this.received = 0;
+    this.acknowledged = 0;
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    this.acknowledging = undefined;
     /** Chunks of the microphone that were dropped because the network was too slow for them. */
     this.dropped = 0;
   }
 
-  open() {
+  /**
+   * @param {string} url
+   * @param {string} token "" where none is needed
+   * @param {string | null} ticket of the conversation to go on with
+   */
+  open(url, token, ticket) {
     if (this.wanted) return;
+    this.url = url;
+    this.token = token;
+    this.ticket = ticket;
+    this.received = 0;
     this.wanted = true;
     this.failures = 0;
     this.dial();
   }
 
+  /** Hang up: the conversation is over. */
   close() {
     this.wanted = false;
-    this.ready = false;
+    this.forget();
     clearTimeout(this.timer);
     this.socket?.close(1000);
     this.socket = null;
   }
 
-  /** @param {Message} message */
+  /** There is no session any more that could go on. */
+  forget() {
+    this.ready = false;
+    this.binary = false;
+    this.ticket = null;
+    this.received = 0;
+    this.acknowledged = 0;
+    this.outbox.reset();
+    clearTimeout(this.acknowledging);
+    this.acknowledging = undefined;
+  }
+
+  /** @param {Message} message; while the connection is down, it waits until the conversation goes on */
   send(message) {
-    if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(message));
+    if (!this.ready && this.ticket === null) return;
+    this.outbox.note(message);
+    if (this.ready) this.socket?.send(JSON.stringify(message));
   }
 
   /**
    * Send a chunk of the microphone; dropped, and counted, while more than a megabyte waits to go out.
-   * @param {string} audio
+   * @param {string | ArrayBuffer} chunk
    * @returns {boolean} whether it went
    */
-  append(audio) {
-    if (!this.ready) return false;
-    if ((this.socket?.bufferedAmount ?? 0) > BACKLOG) {
+  append(chunk) {
+    if (!this.ready || !this.socket) return false;
+    if (this.socket.bufferedAmount > BACKLOG) {
       this.dropped += 1;
       return false;
     }
-    this.send({ type: "input_audio_buffer.append", audio });
+    this.outbox.sound();
+    this.socket.send(typeof chunk === "string" ? JSON.stringify({ type: "input_audio_buffer.append", audio: chunk }) : chunk);
     return true;
   }
 
   dial() {
     const protocols = ["realtime"];
     if (this.token) protocols.push(`openai-insecure-api-key.${this.token}`);
+    if (this.ticket !== null) protocols.push(`parley-resume.${this.ticket}${this.received > 0 ? `.${this.received}` : ""}`);
     const socket = new WebSocket(this.url, protocols);
+    socket.binaryType = "arraybuffer";
     this.socket = socket;
     let opened = false;
     socket.onopen = () => {
@@ -85,27 +132,83 @@ export class Link extends EventTarget {
     };
     socket.onmessage = ({ data }) => {
       if (this.socket !== socket) return;
-      const message = JSON.parse(data);
-      if (message.type === "session.created") {
-        this.ready = true;
-        this.failures = 0;
-        this.dispatchEvent(new Event("open"));
-      }
-      if (this.ready) this.dispatchEvent(new CustomEvent("message", { detail: message }));
+      if (typeof data === "string") this.take(JSON.parse(data));
+      else this.hear(data);
     };
     socket.onclose = async ({ code, reason }) => {
       if (this.socket !== socket || !this.wanted) return;
       this.socket = null;
       this.ready = false;
-      const cause = opened ? (code === TRY_AGAIN_LATER ? "busy" : "lost") : await this.whyClosed();
+      const cause = opened ? (code === TRY_AGAIN_LATER ? "busy" : code === TAKEN_OVER ? "elsewhere" : "lost") : await this.whyClosed();
       if (this.wanted) this.fail(cause, reason);
     };
   }
 
-  /** A browser does not say why a websocket was not opened: see whether the server answers at all. */
+  /** @param {Message} message */
+  take(message) {
+    if (typeof message.parley_seq === "number") this.count(message.parley_seq);
+    switch (message.type) {
+      case "session.created":
+        this.forget();
+        this.listener.ticket(null);
+        this.begin(message.session, false);
+        break;
+      case "parley.resumed":
+        this.received = message.received;
+        this.acknowledged = message.received;
+        this.binary = message.session?.parley?.binary === true;
+        this.begin(message.session, true);
+        for (const missing of this.outbox.resume(message.taken)) this.send(missing);
+        break;
+      case "session.updated":
+        this.binary = message.session?.parley?.binary === true;
+        break;
+      case "parley.resumable":
+        this.ticket = message.token;
+        this.listener.ticket(this.ticket);
+        break;
+    }
+    // Until a conversation begins, there is only the reason why it can't; the closing says it once more.
+    if (this.ready) this.listener.message(message);
+  }
+
+  /**
+   * @param {any} session
+   * @param {boolean} resumed
+   */
+  begin(session, resumed) {
+    this.ready = true;
+    this.failures = 0;
+    this.listener.open(session, resumed);
+  }
+
+  /** @param {ArrayBuffer} data */
+  hear(data) {
+    const speech = speechOf(data);
+    if (speech === null) return;
+    if (speech.sequence > 0) this.count(speech.sequence);
+    this.listener.speech(speech);
+  }
+
+  /** @param {number} sequence of an event that came; the server lets go of it when it knows */
+  count(sequence) {
+    this.received = sequence;
+    this.acknowledging ??= setTimeout(() => {
+      this.acknowledging = undefined;
+      if (!this.ready || this.received === this.acknowledged) return;
+      this.acknowledged = this.received;
+      this.outbox.sound(); // counted, but not worth repeating
+      this.socket?.send(JSON.stringify({ type: "parley.ack", received: this.received }));
+    }, ACKNOWLEDGE_MS);
+  }
+
+  /**
+   * A browser does not say why a websocket was not opened: see whether the server answers at all.
+   * @returns {Promise<Cause>}
+   */
   async whyClosed() {
     try {
-      await fetch("healthz", { cache: "no-store", signal: AbortSignal.timeout(3000) });
+      await fetch(new URL("/healthz", this.url.replace(/^ws/, "http")), { cache: "no-store", signal: AbortSignal.timeout(3000) });
       return "refused";
     } catch {
       return "gone";
@@ -113,27 +216,19 @@ export class Link extends EventTarget {
   }
 
   /**
-   * @param {"refused" | "lost" | "gone" | "busy"} cause
+   * @param {Cause} cause
    * @param {string} reason that the server gave
    */
   fail(cause, reason) {
-    if (cause === "refused") {
+    if (cause === "refused" || cause === "elsewhere") {
       this.wanted = false;
-      const has = this.token ? "the one in this page's address is not it" : "this page's address has none";
-      this.down(`The server wants its token, and ${has}. Add #token=… with the server's PARLEY_TOKEN to the address, and load the page again.`, false);
-      return;
+      this.forget();
+      this.listener.ticket(null);
+    } else {
+      const delay = DELAYS_S[Math.min(this.failures, DELAYS_S.length - 1)] * (1 + Math.random() / 5);
+      this.failures += 1;
+      this.timer = setTimeout(() => this.dial(), delay * 1000);
     }
-    const delay = DELAYS_S[Math.min(this.failures, DELAYS_S.length - 1)] * (1 + Math.random() / 5);
-    this.failures += 1;
-    this.timer = window.setTimeout(() => this.dial(), delay * 1000);
-    this.down(SENTENCES[cause](reason), true);
-  }
-
-  /**
-   * @param {string} sentence
-   * @param {boolean} retries
-   */
-  down(sentence, retries) {
-    this.dispatchEvent(new CustomEvent("down", { detail: { sentence, retries } }));
+    this.listener.down(cause, reason);
   }
 }

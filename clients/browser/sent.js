@@ -11,7 +11,7 @@ export class Sent {
     this.moments = [];
   }
 
-  /** A new connection counts from zero. */
+  /** A new conversation counts from zero. */
   reset() {
     this.samples = 0;
     this.moments = [];
@@ -19,7 +19,7 @@ export class Sent {
 
   /**
    * @param {number} samples
-   * @param {number} at performance.now()
+   * @param {number} at milliseconds since 1970
    */
   note(samples, at) {
     this.samples += samples;
@@ -28,8 +28,8 @@ export class Sent {
   }
 
   /**
-   * @param {number} ms of sound since the connection began
-   * @returns {number | null} performance.now() at which that moment's chunk was sent
+   * @param {number} ms of sound since the conversation began
+   * @returns {number | null} milliseconds since 1970 at which that moment's chunk was sent
    */
   when(ms) {
     return this.moments.find((moment) => moment.ms >= ms - 0.5)?.at ?? null;

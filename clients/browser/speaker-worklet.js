@@ -3,17 +3,21 @@
  * Runs beside the page: plays the assistant's sound from a queue, can be silenced at once, and says how much of each
  * message was played.
  *
- * In:  {type: "sound", item, pcm} | {type: "end"} | {type: "flush"}
- * Out: {type: "audible", item, at} | {type: "progress", level, heard} | {type: "drained"}
- *      | {type: "flushed", item, playedS}
+ * In, from `line`: {type: "sound", item, pcm} | {type: "end"} | {type: "flush"}
+ * In, from the page: {type: "ports", line, level} | {type: "latency", seconds}
+ * Out, to `line`: {type: "played", item, ms} | {type: "flushed", item, ms}
+ * Out, to the page: {type: "audible", item, at} | {type: "progress", heard} | {type: "drained"}
+ * Out, to `level` (the orb): {from: "speaker", level}
  */
+import { Jitter } from "./jitter.js";
 import { Resampler } from "./resampler.js";
 
 const RATE = 24000;
-const JITTER_S = 0.06;
 const FADE_S = 0.005;
 const AUDIBLE = 0.003;
-const PROGRESS_S = 0.03;
+const LEVEL_S = 0.03;
+const PROGRESS_S = 0.09;
+const PLAYED_S = 0.24;
 
 /** @typedef {{item: string, samples: Float32Array, at: number}} Piece */
 
@@ -21,6 +25,7 @@ class SpeakerWorklet extends AudioWorkletProcessor {
   constructor() {
     super();
     this.resampler = new Resampler(RATE, sampleRate);
+    this.jitter = new Jitter();
     /** @type {Piece[]} */
     this.queue = [];
     this.queued = 0;
@@ -32,21 +37,42 @@ class SpeakerWorklet extends AudioWorkletProcessor {
     this.audible = false;
     this.heard = 0;
     this.power = 0;
-    this.unreported = 0;
+    this.latencyS = 0;
+    this.since = { level: 0, progress: 0, played: 0 };
     this.fading = new Float32Array(0);
-    this.port.onmessage = ({ data }) => this.take(data);
+    /** @type {MessagePort | null} */
+    this.line = null;
+    /** @type {MessagePort | null} */
+    this.level = null;
+    this.port.onmessage = ({ data }) => this.obey(data);
   }
 
-  /** @param {{type: string, item?: string, pcm?: ArrayBuffer}} message */
+  /** @param {{type: "ports", line: MessagePort, level: MessagePort} | {type: "latency", seconds: number}} message */
+  obey(message) {
+    if (message.type === "latency") {
+      this.latencyS = message.seconds;
+      return;
+    }
+    this.line = message.line;
+    this.level = message.level;
+    this.line.onmessage = ({ data }) => this.take(data);
+  }
+
+  /** @param {{type: "sound", item: string, pcm: ArrayBuffer} | {type: "end"} | {type: "flush"}} message */
   take(message) {
-    if (message.type === "sound" && message.item !== undefined && message.pcm !== undefined) {
-      const whole = new Int16Array(message.pcm);
-      this.enqueue(message.item, this.resampler.feed(Float32Array.from(whole, (value) => value / 32768)));
-      this.ended = false;
-    } else if (message.type === "end") {
-      this.finish();
-    } else if (message.type === "flush") {
-      this.flush();
+    switch (message.type) {
+      case "sound": {
+        const whole = new Int16Array(message.pcm);
+        this.enqueue(message.item, this.resampler.feed(Float32Array.from(whole, (value) => value / 32768)));
+        this.ended = false;
+        break;
+      }
+      case "end":
+        this.finish();
+        break;
+      case "flush":
+        this.flush();
+        break;
     }
   }
 
@@ -69,8 +95,7 @@ class SpeakerWorklet extends AudioWorkletProcessor {
   }
 
   flush() {
-    const item = this.item ?? this.queue[0]?.item ?? null;
-    this.port.postMessage({ type: "flushed", item, playedS: this.item === null ? 0 : this.played / sampleRate });
+    this.line?.postMessage({ type: "flushed", item: this.item ?? this.queue[0]?.item ?? null, ms: this.playedMs() });
     const fading = new Float32Array(Math.round(FADE_S * sampleRate));
     const taken = this.playing ? this.fill(fading) : 0;
     for (let at = 0; at < fading.length; at++) fading[at] *= 1 - at / fading.length;
@@ -79,6 +104,12 @@ class SpeakerWorklet extends AudioWorkletProcessor {
     this.queued = 0;
     this.resampler.reset();
     this.rest();
+    this.port.postMessage({ type: "drained" });
+  }
+
+  /** @returns {number} of this message, as far as it reached the ear */
+  playedMs() {
+    return this.item === null ? 0 : Math.max(0, Math.round((this.played / sampleRate - this.latencyS) * 1000));
   }
 
   rest() {
@@ -87,6 +118,8 @@ class SpeakerWorklet extends AudioWorkletProcessor {
     this.item = null;
     this.played = 0;
     this.audible = false;
+    this.power = 0;
+    this.level?.postMessage({ from: "speaker", level: 0 });
   }
 
   /**
@@ -140,28 +173,50 @@ class SpeakerWorklet extends AudioWorkletProcessor {
       out.set(part);
       this.fading = this.fading.subarray(part.length);
     } else {
-      if (!this.playing && this.queued > 0 && (this.ended || this.queued >= JITTER_S * sampleRate)) this.playing = true;
-      if (this.playing && this.fill(out) < out.length) this.starve();
+      if (!this.playing && this.queued > 0 && (this.ended || this.queued >= this.jitter.targetS * sampleRate)) this.playing = true;
+      if (this.playing) this.play(out);
     }
     for (const other of outputs[0].slice(1)) other.set(out);
-    this.unreported += out.length;
-    if (this.unreported >= PROGRESS_S * sampleRate) this.report();
     return true;
   }
 
-  /** The queue ran dry: the message is over, or its next sound is late and the small buffer fills again. */
-  starve() {
+  /** @param {Float32Array} out */
+  play(out) {
+    const filled = this.fill(out);
+    this.jitter.played(filled / sampleRate);
+    this.report(out.length);
+    if (filled === out.length) return;
+    // The queue ran dry: the message is over, or its next sound is late and the buffer fills again.
     this.playing = false;
-    if (!this.ended) return;
+    if (!this.ended) {
+      this.jitter.late();
+      return;
+    }
+    this.port.postMessage({ type: "progress", heard: this.heard });
+    this.line?.postMessage({ type: "played", item: this.item, ms: Math.round((this.played / sampleRate) * 1000) });
     this.rest();
     this.port.postMessage({ type: "drained" });
   }
 
-  report() {
-    const level = Math.sqrt(this.power / this.unreported);
-    this.power = 0;
-    this.unreported = 0;
-    this.port.postMessage({ type: "progress", level, heard: this.heard });
+  /** @param {number} samples */
+  report(samples) {
+    const { since } = this;
+    since.level += samples;
+    since.progress += samples;
+    since.played += samples;
+    if (since.level >= LEVEL_S * sampleRate) {
+      this.level?.postMessage({ from: "speaker", level: Math.sqrt(this.power / since.level) });
+      this.power = 0;
+      since.level = 0;
+    }
+    if (since.progress >= PROGRESS_S * sampleRate) {
+      this.port.postMessage({ type: "progress", heard: this.heard });
+      since.progress = 0;
+    }
+    if (since.played >= PLAYED_S * sampleRate) {
+      this.line?.postMessage({ type: "played", item: this.item, ms: this.playedMs() });
+      since.played = 0;
+    }
   }
 }
 

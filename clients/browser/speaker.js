@@ -1,86 +1,48 @@
 // @ts-check
-/** The loudspeaker: a queue of the assistant's sound that can be silenced at once. */
-import { fromBase64 } from "./pcm.js";
+/** The loudspeaker, as the page sees it: the sound itself comes to it straight from the line. */
 
-/** @typedef {{item: string, playedS: number}} Cut what was being played when it was silenced */
-
+/** Events: "audible" (detail: {item, at}, `at` in ms since 1970), "progress", "drained". */
 export class Speaker extends EventTarget {
-  /** @param {AudioContext} context with the module speaker-worklet.js loaded */
-  constructor(context) {
+  /**
+   * @param {AudioContext} context with the module speaker-worklet.js loaded
+   * @param {MessagePort} line where the sound comes from
+   * @param {MessagePort} level where the orb reads how loud it is
+   */
+  constructor(context, line, level) {
     super();
     this.context = context;
     this.node = new AudioWorkletNode(context, "speaker", { numberOfInputs: 0, outputChannelCount: [2] });
     this.node.connect(context.destination);
+    this.node.port.postMessage({ type: "ports", line, level }, [line, level]);
     this.node.port.onmessage = ({ data }) => this.take(data);
-    /** Whether there is sound that was not yet played. */
-    this.busy = false;
+    this.latencyS = 0;
     /** Samples played that were not silent. */
     this.heard = 0;
-    this.level = 0;
-    /** @type {((cut: Cut | null) => void)[]} */
-    this.waiting = [];
   }
 
-  /**
-   * @param {string} item
-   * @param {string} audio
-   */
-  play(item, audio) {
-    const pcm = fromBase64(audio);
-    this.busy = true;
-    this.node.port.postMessage({ type: "sound", item, pcm }, [pcm]);
-  }
-
-  /** No more sound comes of this message. */
-  end() {
-    this.node.port.postMessage({ type: "end" });
-  }
-
-  /**
-   * Be silent now.
-   * @returns {Promise<Cut | null>} null when nothing was being played
-   */
-  flush() {
-    if (!this.busy) return Promise.resolve(null);
-    this.busy = false;
-    this.node.port.postMessage({ type: "flush" });
-    return new Promise((resolve) => this.waiting.push(resolve));
-  }
-
-  close() {
-    this.node.port.onmessage = null;
-    this.node.disconnect();
-    for (const resolve of this.waiting.splice(0)) resolve(null);
-  }
-
-  /** @param {any} message */
+  /** @param {{type: "audible", item: string, at: number} | {type: "progress", heard: number} | {type: "drained"}} message */
   take(message) {
     switch (message.type) {
       case "audible": {
-        const ahead = (message.at - this.context.currentTime + this.latency()) * 1000;
-        this.dispatchEvent(new CustomEvent("audible", { detail: { item: message.item, at: performance.now() + ahead } }));
+        this.tellLatency();
+        const aheadMs = (message.at - this.context.currentTime + this.latencyS) * 1000;
+        const at = performance.timeOrigin + performance.now() + aheadMs;
+        this.dispatchEvent(new CustomEvent("audible", { detail: { item: message.item, at } }));
         break;
       }
       case "progress":
-        this.level = message.level;
-        if (message.heard === this.heard) break;
         this.heard = message.heard;
         this.dispatchEvent(new Event("progress"));
         break;
       case "drained":
-        this.busy = false;
         this.dispatchEvent(new Event("drained"));
         break;
-      case "flushed": {
-        const playedS = Math.max(0, message.playedS - this.latency());
-        this.waiting.shift()?.(message.item === null ? null : { item: message.item, playedS });
-        break;
-      }
     }
   }
 
-  /** @returns {number} seconds between the worklet and the ear, as far as the browser knows */
-  latency() {
-    return this.context.outputLatency || this.context.baseLatency || 0;
+  /** How far the ear is behind the worklet, as far as the browser knows. */
+  tellLatency() {
+    this.latencyS = this.context.outputLatency || this.context.baseLatency || 0;
+    this.node.port.postMessage({ type: "latency", seconds: this.latencyS });
   }
 }

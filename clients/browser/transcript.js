@@ -13,6 +13,8 @@ class Entry {
     this.role = role;
     this.words = "";
     this.final = false;
+    /** How much of `words` was heard; null where nobody says, and for what the person said. @type {number | null} */
+    this.heard = null;
     this.row = document.createElement("li");
     this.row.className = role;
     this.row.dataset.item = id;
@@ -20,13 +22,17 @@ class Entry {
     this.who.className = "who";
     this.who.textContent = role === "user" ? "You" : "Parley";
     this.said = document.createElement("p");
+    this.rest = document.createElement("span");
     this.note = document.createElement("small");
     this.row.append(this.who, this.said, this.note);
     this.show();
   }
 
   show() {
-    this.said.textContent = this.words;
+    const at = this.heard ?? this.words.length;
+    this.rest.textContent = this.words.slice(at);
+    this.rest.className = this.final ? "unheard" : "coming";
+    this.said.replaceChildren(this.words.slice(0, at), ...(this.rest.textContent ? [this.rest] : []));
     this.row.classList.toggle("partial", !this.final && this.role === "user");
     this.row.classList.toggle("waiting", this.words === "");
   }
@@ -46,6 +52,13 @@ export class Transcript {
 
   get empty() {
     return this.entries.size === 0;
+  }
+
+  /** @returns {{role: Role, words: string}[]} what was said and heard, to be told to a server that knows nothing of it */
+  get said() {
+    return [...this.entries.values()]
+      .map(({ role, words, heard }) => ({ role, words: words.slice(0, heard ?? words.length).trim() }))
+      .filter(({ words }) => words !== "");
   }
 
   /**
@@ -88,6 +101,7 @@ export class Transcript {
     }
     const entry = this.entry(id, role);
     entry.words = words.trim();
+    entry.heard = null;
     entry.final = true;
     this.keepingToTheEnd(() => entry.show());
     this.announce(entry);
@@ -104,26 +118,36 @@ export class Transcript {
   }
 
   /**
-   * Of the assistant's message only the beginning was heard: the rest fades.
+   * So much of the assistant's message has been heard by now; the rest stands there in grey.
+   * @param {string} id
+   * @param {string} heard
+   */
+  follow(id, heard) {
+    const entry = this.entries.get(id);
+    if (!entry || entry.final) return;
+    entry.heard = placeOf(entry.words, heard);
+    entry.show();
+  }
+
+  /**
+   * Of the assistant's message only the beginning was heard: the rest is struck off.
    * @param {string} id
    * @param {string} heard
    */
   cut(id, heard) {
     const entry = this.entries.get(id);
     if (!entry) return;
+    entry.words = entry.words.trim();
+    entry.heard = placeOf(entry.words, heard);
+    const again = entry.final;
     entry.final = true;
-    const full = entry.words.trim();
-    const known = heard.trim();
-    const at = full.startsWith(known) ? known.length : 0;
-    const rest = document.createElement("span");
-    rest.className = "unheard";
-    rest.textContent = full.slice(at);
     this.keepingToTheEnd(() => {
-      entry.said.replaceChildren(full.slice(0, at), rest);
+      entry.show();
       entry.row.classList.remove("waiting");
       entry.row.classList.add("cut");
       if (!entry.note.textContent) entry.note.textContent = "You cut in";
     });
+    if (!again) this.announce(entry);
   }
 
   /**
@@ -144,9 +168,13 @@ export class Transcript {
     this.entries.delete(id);
   }
 
-  /** Messages that nobody will complete any more: words without an end stay, empty ones go. */
+  /** The connection is gone for good: what stands there stays, as far as it was heard; empty messages go. */
   settle() {
-    for (const entry of [...this.entries.values()]) this.close(entry.id);
+    for (const entry of [...this.entries.values()]) {
+      if (entry.final) continue;
+      if (entry.heard === null) this.close(entry.id);
+      else this.cut(entry.id, entry.words.slice(0, entry.heard));
+    }
   }
 
   /** @param {string} words */
@@ -161,7 +189,8 @@ export class Transcript {
   /** @param {Entry} entry */
   announce(entry) {
     const line = document.createElement("p");
-    line.textContent = `${entry.who.textContent}: ${entry.words}`;
+    const words = entry.words.slice(0, entry.heard ?? entry.words.length);
+    line.textContent = `${entry.who.textContent}: ${words}`;
     this.announcer.append(line);
     while (this.announcer.children.length > 4) this.announcer.firstElementChild?.remove();
   }
@@ -176,4 +205,23 @@ export class Transcript {
     change();
     if (atEnd) box.scrollTop = box.scrollHeight;
   }
+}
+
+/**
+ * Where the heard words end. Word by word: the white space between sentences may differ.
+ * @param {string} words
+ * @param {string} heard
+ * @returns {number}
+ */
+function placeOf(words, heard) {
+  const count = heard.split(/\s+/).filter(Boolean).length;
+  let at = 0;
+  for (let word = 0; word < count; word++) {
+    const next = /\S+/g;
+    next.lastIndex = at;
+    const found = next.exec(words);
+    if (!found) return words.length;
+    at = found.index + found[0].length;
+  }
+  return at;
 }

@@ -1,0 +1,40 @@
+// @ts-check
+/** The wire's binary messages: a small header, then sound. docs/extensions.md has the layout. */
+
+const VERSION = 1;
+const MICROPHONE = 1;
+const SPEECH = 2;
+const HEADER = 12;
+
+/** @typedef {{response: string, sequence: number, atMs: number, pcm: ArrayBuffer}} Speech a piece of a reply's sound */
+
+/**
+ * @param {ArrayBuffer} pcm
+ * @returns {ArrayBuffer} the message that carries it to the server
+ */
+export function microphoneFrame(pcm) {
+  const frame = new Uint8Array(HEADER + pcm.byteLength);
+  frame[0] = VERSION;
+  frame[1] = MICROPHONE;
+  frame.set(new Uint8Array(pcm), HEADER);
+  return frame.buffer;
+}
+
+/**
+ * @param {ArrayBuffer} data
+ * @returns {Speech | null} null for what this version doesn't know
+ */
+export function speechOf(data) {
+  if (data.byteLength < HEADER) return null;
+  const view = new DataView(data);
+  if (view.getUint8(0) !== VERSION || view.getUint8(1) !== SPEECH) return null;
+  const length = view.getUint8(2);
+  const start = HEADER + ((length + 3) & ~3);
+  if (start > data.byteLength) return null;
+  return {
+    response: new TextDecoder().decode(new Uint8Array(data, HEADER, length)),
+    sequence: view.getUint32(4, true),
+    atMs: view.getUint32(8, true),
+    pcm: data.slice(start, data.byteLength - ((data.byteLength - start) % 2)),
+  };
+}

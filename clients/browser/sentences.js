@@ -1,0 +1,62 @@
+// @ts-check
+/** What can go wrong, as sentences that name the cure. */
+
+/** Something that the person can do something about; its message is for them. */
+export class Trouble extends Error {}
+
+const here = () => `http://localhost:${location.port || 80}`;
+
+export const MICROPHONE = {
+  insecure: () =>
+    `Browsers lend the microphone only to secure pages. Open this page as https:// (start the server with --tls-self-signed), or on the server's own machine as ${here()}. You can type meanwhile.`,
+  unplugged: "The microphone went away. Plug it in and press the button again, or type below.",
+  /** @param {string} name of the browser's error */
+  refused(name) {
+    switch (name) {
+      case "NotAllowedError":
+      case "SecurityError":
+        return "Parley may not use the microphone. Allow it beside the page's address, then press the button again; or type below.";
+      case "NotFoundError":
+      case "OverconstrainedError":
+        return "No microphone was found. Plug one in and press the button again, or type below.";
+      case "NotReadableError":
+      case "AbortError":
+        return "The microphone is there but can't be opened: another program may hold it. Close that one and press the button again, or type below.";
+      default:
+        return "The microphone can't be used in this browser. Try another browser, or type below.";
+    }
+  },
+};
+
+export const CAMERA = {
+  insecure: () => `Browsers lend the camera only to secure pages. Open this page as https://, or on the server's own machine as ${here()}.`,
+  /** @param {string} name of the browser's error */
+  refused(name) {
+    switch (name) {
+      case "NotAllowedError":
+      case "SecurityError":
+        return "Parley may not use the camera. Allow it beside the page's address, then press Camera again.";
+      case "NotFoundError":
+      case "OverconstrainedError":
+        return "No camera was found. Plug one in and press Camera again.";
+      default:
+        return "The camera can't be opened: another program may hold it. Close that one and press Camera again.";
+    }
+  },
+};
+
+export const LINE = {
+  /** @param {string} reason that the server gave */
+  busy: (reason) => `${reason || "The server can't take another conversation now."} This page tries by itself.`,
+  lost: "The connection to Parley broke off. Trying again…",
+  gone: "Parley's server does not answer. Start it with “parley serve”; this page comes back by itself.",
+  elsewhere: "This conversation goes on in another window. Press the button to begin one here.",
+  retold: "The server began anew and was told what was said",
+};
+
+export const ANSWER = {
+  unheard: "Those words could not be understood. Say them again, or type them.",
+  short: "Hold the button, or the space bar, for as long as you talk.",
+  /** @param {string | undefined} why */
+  failed: (why) => `Parley could not answer: ${why ?? "the server's log says why."}`,
+};
