@@ -37,7 +37,7 @@ class Encoder:
         self.config = config
         self._open: dict[str, _Open] = {}
 
-    def messages(self, event: events.Event) -> Iterator[Message]:  # noqa: PLR0912 - one branch an event
+    def messages(self, event: events.Event) -> Iterator[Message]:  # noqa: PLR0912, PLR0915 - one branch an event
         """Yield the messages that tell the client of `event`."""
         match event:
             case events.SettingsUpdated():

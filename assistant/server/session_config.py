@@ -74,6 +74,8 @@ class SessionConfig:
     """What the session began with."""
     defaults: Tree
     session: Tree
+    tool_instructions: str = ""
+    """What the model is told where there are tools and the client gave no instructions."""
     timings: bool = False
     """The client wants `parley.turn.timings` events (extension, asked for with `"parley": {"timings": true}`)."""
 
@@ -110,7 +112,7 @@ class SessionConfig:
                 "output": {"format": _format({}), "voice": config.tts.model, "speed": base.speed},
             },
         }
-        return cls(base=base, defaults=session, session=session)
+        return cls(base, session, session, config.assistant.tool_instructions)
 
     @property
     def session_id(self) -> str:
@@ -165,11 +167,12 @@ class SessionConfig:
         if transcription is not None:
             language = _language(transcription.get("language")) or language
             words = ", ".join(filter(None, (transcription.get("prompt"), *(transcription.get("keywords") or ()))))
+        told_nothing = bool(self.session["tools"]) and self.session["instructions"] == self.base.instructions
         voice = spoken["voice"]["id"] if isinstance(spoken["voice"], dict) else spoken["voice"]
         tokens = self.session["max_output_tokens"]
         return dataclasses.replace(
             self.base,
-            instructions=self.session["instructions"],
+            instructions=self.tool_instructions if told_nothing else self.session["instructions"],
             output=self.session["output_modalities"][0],
             voice=None if voice == self.defaults["audio"]["output"]["voice"] else voice,
             speed=spoken["speed"],

@@ -60,12 +60,14 @@ def _check_schema(schema: Tree, at: str) -> None:
 
 def _choice(choice: Tree, names: Sequence[str], at: str) -> ToolChoice:
     match choice:
-        case "auto" | "none":
-            return choice
+        case "auto":
+            return "auto"
+        case "none":
+            return "none"
         case "required":
             if not names:
                 raise _wrong(at, 'is "required", and there are no tools: send them along')
-            return choice
+            return "required"
         case {"type": "function", "name": name}:
             if name not in names:
                 known = ", ".join(names) or "none"
