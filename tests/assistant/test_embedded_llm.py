@@ -395,16 +395,17 @@ async def use(
     return text, [piece for piece in pieces if isinstance(piece, ToolCall)], finish
 
 
+@pytest.fixture(scope="module")
+def qwen(model_path: Callable[[str], Path]) -> Iterator[EmbeddedLlm]:
+    llm = EmbeddedLlm(model_path("qwen2.5-coder-0.5b"), threads=1, context_tokens=1024, parallel=1)
+    yield llm
+    llm.close()
+
+
 @pytest.mark.models
 class TestFunctions:
     INSTRUCTIONS = ChatMessage("system", load().assistant.tool_instructions)
     ROME = ChatMessage("user", "What is the weather in Rome?")
-
-    @pytest.fixture(scope="class")
-    def qwen(self, model_path: Callable[[str], Path]) -> Iterator[EmbeddedLlm]:
-        llm = EmbeddedLlm(model_path("qwen2.5-coder-0.5b"), threads=1, context_tokens=1024, parallel=1)
-        yield llm
-        llm.close()
 
     def test_a_question_for_a_function_calls_it_and_says_nothing(self, qwen: EmbeddedLlm) -> None:
         text, (call,), finish = asyncio.run(use(qwen, self.INSTRUCTIONS, self.ROME))
