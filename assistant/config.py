@@ -49,6 +49,7 @@ class Assistant(_Section):
     """Who answers."""
 
     instructions: str
+    tool_instructions: str
     max_output_tokens: int = Field(ge=1)
     temperature: float = Field(ge=0, le=2)
 

@@ -249,7 +249,9 @@ def _exchanges(items: Iterable[Item], *, max_result_chars: int) -> Iterator[list
     for is_call, group in groupby(known, lambda item: item.call is not None):
         if not is_call:
             yield from (
-                [ChatMessage(item.role, item.text, pictures=item.pictures)] for item in group if item.text or item.pictures
+                [ChatMessage(item.role, item.text, pictures=item.pictures)]
+                for item in group
+                if item.text or item.pictures
             )
         else:
             calls = tuple(item.call for item in group if item.call is not None)

@@ -223,7 +223,7 @@ class EmbeddedLlm:
                 slot.answered("".join(reply.text))
         self._end(reply, stop, deliver)
 
-    def _work_with_tools(  # noqa: PLR0913, PLR0917 - what a request has
+    def _work_with_tools(  # noqa: PLR0913, PLR0917 - what an answer needs, in its thread
         self,
         body: Body,
         messages: Sequence[ChatMessage],
@@ -238,8 +238,9 @@ class EmbeddedLlm:
                 self._asking(slot, stop), self._template, reply.take, toolbox, messages=messages, chat=body, say=deliver
             )
             text = answer.give(after_result=after_result)
-            if reply.finish is not None:
-                slot.answered(text)
+            if text and reply.finish is None and not reply.error:
+                reply.end()  # it was stopped where it began a call of something that isn't there
+            slot.answered(text)
         self._end(reply, stop, deliver)
 
     def _asking(self, slot: Slot, stop: threading.Event) -> Callable[[Body, Take], None]:
@@ -273,12 +274,14 @@ class _Reply:
         self.finish: Finish | None = None
         self.error: LlmError | None = None
         self._reason: Literal["stop", "length"] = "stop"
+        self._progress = {"total": 0, "cache": 0}
 
     def take(self, chunk: Mapping[str, Any]) -> list[TextDelta]:
         """Note what the chunk says, and return the text in it."""
         if "error" in chunk:
             self.error = _explain(chunk["error"])
             return []
+        self._progress = chunk.get("prompt_progress", self._progress)
         pieces: list[TextDelta] = []
         for choice in chunk["choices"]:
             if content := choice["text"] if "text" in choice else choice["delta"].get("content"):
@@ -294,6 +297,10 @@ class _Reply:
                 output_tokens=usage["completion_tokens"],
             )
         return pieces
+
+    def end(self) -> None:
+        """Take what has come for all of it: the rest wasn't wanted."""
+        self.finish = Finish("stop", self._progress["total"], self._progress["cache"], len(self.text))
 
 
 def _explain(error: Mapping[str, Any]) -> LlmError:

@@ -7,7 +7,7 @@ ends need to know nothing of functions, and what has been read of a conversation
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from pipeline.engines import ChatMessage, Tool, Toolbox, ToolCall
 
@@ -81,11 +81,17 @@ def call_grammar(tools: Iterable[Tool]) -> str:
     spacing = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": ", "lenient": True}
     rules = [
         f'call_{number}: {json.dumps(tool.name + CALL_MIDDLE)} arguments_{number} "}}"\n'
-        f"arguments_{number}: %json {json.dumps(json.loads(tool.parameters) | {'x-guidance': spacing})}"
+        f"arguments_{number}: %json {json.dumps(_closed(tool.parameters) | {'x-guidance': spacing})}"
         for number, tool in enumerate(tools)
     ]
     start = " | ".join(f"call_{number}" for number in range(len(rules)))
     return "\n".join(["%llguidance {}", f"start: {start}", *rules])
+
+
+def _closed(parameters: str) -> dict[str, Any]:
+    """Return the schema without room for arguments that it doesn't name, unless it asks for them."""
+    schema: dict[str, Any] = json.loads(parameters)
+    return {"additionalProperties": False} | schema
 
 
 WORDS_GRAMMAR: Final = '%llguidance {}\nstart: /[^{}\\[<`\\s"](.|\\n)*/'

@@ -90,6 +90,8 @@ class SessionConfig:
     extensions: Extensions = field(default_factory=Extensions)
     may_resume: bool = True
     """Whether the server keeps sessions without their clients."""
+    tool_instructions: str = ""
+    """What the model is told where there are tools and the client gave no instructions."""
 
     @classmethod
     def fresh(cls, config: Config, model: str, *, transcribes: bool = False) -> "SessionConfig":
@@ -126,7 +128,13 @@ class SessionConfig:
                 "output": {"format": format_object({}), "voice": config.tts.model, "speed": base.speed},
             },
         }
-        return cls(base=base, defaults=session, session=session, may_resume=config.server.resume_s > 0)
+        return cls(
+            base=base,
+            defaults=session,
+            session=session,
+            may_resume=config.server.resume_s > 0,
+            tool_instructions=config.assistant.tool_instructions,
+        )
 
     @property
     def session_id(self) -> str:
@@ -205,12 +213,14 @@ class SessionConfig:
         if transcription is not None:
             language = _language(transcription) or language
             words = ", ".join(filter(None, (transcription.get("prompt"), *(transcription.get("keywords") or ()))))
+        told_nothing = bool(self.session["tools"]) and self.session["instructions"] == self.base.instructions
+        told = self.tool_instructions if told_nothing else self.session["instructions"]
         tokens = self.session["max_output_tokens"]
         taking = _turn_taking(self.base.turn_taking, heard["turn_detection"])
         chars, retention = _history(self.session["truncation"], self.base)
         return dataclasses.replace(
             self.base,
-            instructions="" if self.transcribes else self.session["instructions"],
+            instructions="" if self.transcribes else told,
             output=self.session["output_modalities"][0],
             voice=None if self.voice == self.defaults["audio"]["output"]["voice"] else self.voice,
             speed=spoken["speed"],

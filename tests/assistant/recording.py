@@ -11,7 +11,7 @@ from assistant.record.recorder import Recorder
 from audio.types import INPUT_RATE, Samples
 from pipeline import events
 from pipeline.engines import VAD_WINDOW, Engines, Picture, VoiceDetector
-from pipeline.history import Item, Spoken, Text
+from pipeline.history import Item, Spoken, Text, ToolResult
 from pipeline.ids import random_id
 from pipeline.session import Session
 from pipeline.settings import Settings, TurnTaking
@@ -140,6 +140,16 @@ async def truncation(talk: Talk) -> None:
     (started,) = talk.of(events.ResponseStarted)
     await talk.ask(events.TruncateItem(started.item_id, 0.7))
     await talk.hush(1.0)
+
+
+async def function(talk: Talk) -> None:
+    """A client that runs the function which the model calls."""
+    await question(talk)
+    (called,) = talk.of(events.ToolCalled)
+    result = ToolResult(called.item.call.call_id, "Paris")
+    await talk.ask(events.CreateItem(Item("result", "tool", (result,))))
+    await talk.ask(events.CreateResponse())
+    await talk.hush(12.0)
 
 
 async def nothing_said(talk: Talk) -> None:

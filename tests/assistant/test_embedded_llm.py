@@ -1,5 +1,6 @@
 import asyncio
 import gc
+import json
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -13,7 +14,17 @@ from assistant.config import load
 from assistant.cpu import cores
 from assistant.llm.embedded import EmbeddedLlm, LlmError
 from assistant.llm.slots import Slots
-from pipeline.engines import ChatMessage, Finish, LanguageModel, TextDelta
+from pipeline.engines import (
+    ChatMessage,
+    Finish,
+    LanguageModel,
+    NamedTool,
+    TextDelta,
+    Tool,
+    Toolbox,
+    ToolCall,
+    ToolChoice,
+)
 
 SYSTEM = ChatMessage("system", load().assistant.instructions)
 FRANCE = ChatMessage("user", "What is the capital of France?")
@@ -358,3 +369,87 @@ class TestCores:
     def test_a_container_may_allow_fewer(self, tmp_path: Path, quota: str, expected: int | None) -> None:
         (tmp_path / "cpu.max").write_text(quota)
         assert cores(tmp_path / "cpu.max") == (expected or len(os.sched_getaffinity(0)))
+
+
+WEATHER = Tool(
+    "get_weather",
+    "Get the current weather of a city.",
+    '{"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}',
+)
+TIMER = Tool(
+    "set_timer",
+    "Start a timer.",
+    '{"type": "object", "properties": {"seconds": {"type": "integer"}}, "required": ["seconds"]}',
+)
+TOOLBOX = Toolbox((WEATHER, TIMER))
+
+
+async def use(
+    llm: EmbeddedLlm, *messages: ChatMessage, toolbox: Toolbox = TOOLBOX, max_tokens: int = 60
+) -> tuple[str, list[ToolCall], Finish]:
+    *pieces, finish = [
+        piece async for piece in llm.stream(messages, max_tokens=max_tokens, temperature=0.0, toolbox=toolbox)
+    ]
+    assert isinstance(finish, Finish)
+    text = "".join(piece.text for piece in pieces if isinstance(piece, TextDelta))
+    return text, [piece for piece in pieces if isinstance(piece, ToolCall)], finish
+
+
+@pytest.fixture(scope="module")
+def qwen(model_path: Callable[[str], Path]) -> Iterator[EmbeddedLlm]:
+    llm = EmbeddedLlm(model_path("qwen2.5-coder-0.5b"), threads=1, context_tokens=1024, parallel=1)
+    yield llm
+    llm.close()
+
+
+@pytest.mark.models
+class TestFunctions:
+    INSTRUCTIONS = ChatMessage("system", load().assistant.tool_instructions)
+    ROME = ChatMessage("user", "What is the weather in Rome?")
+
+    def test_a_question_for_a_function_calls_it_and_says_nothing(self, qwen: EmbeddedLlm) -> None:
+        text, (call,), finish = asyncio.run(use(qwen, self.INSTRUCTIONS, self.ROME))
+        assert text == ""
+        assert (call.name, json.loads(call.arguments)) == ("get_weather", {"city": "Rome"})
+        assert finish.reason == "stop"
+
+    def test_any_other_question_is_answered(self, qwen: EmbeddedLlm) -> None:
+        text, calls, _ = asyncio.run(use(qwen, self.INSTRUCTIONS, FRANCE))
+        assert "Paris" in text
+        assert calls == []
+
+    def test_the_answer_uses_the_result_and_goes_on_from_what_was_read(self, qwen: EmbeddedLlm) -> None:
+        async def both() -> tuple[str, list[ToolCall], Finish]:
+            _, (call,), _ = await use(qwen, self.INSTRUCTIONS, self.ROME)
+            asked = ChatMessage("assistant", "", (call,))
+            result = ChatMessage("tool", '{"celsius": 24, "sky": "sunny"}', call_id=call.call_id)
+            return await use(qwen, self.INSTRUCTIONS, self.ROME, asked, result)
+
+        text, calls, finish = asyncio.run(both())
+        assert "24" in text
+        assert calls == []
+        assert finish.input_tokens - finish.cached_tokens < 60
+
+    @pytest.mark.parametrize("model", ["qwen", "llm"])
+    @pytest.mark.parametrize(
+        ("choice", "names"), [("required", {"get_weather", "set_timer"}), (NamedTool("set_timer"), {"set_timer"})]
+    )
+    def test_a_call_that_must_be_is_valid(
+        self, model: str, choice: ToolChoice, names: set[str], request: pytest.FixtureRequest
+    ) -> None:
+        llm = request.getfixturevalue(model)
+        text, (call,), _ = asyncio.run(use(llm, ChatMessage("user", "Hello!"), toolbox=Toolbox(TOOLBOX.tools, choice)))
+        assert text == ""
+        assert call.name in names
+        assert json.loads(call.arguments).keys() == ({"city"} if call.name == "get_weather" else {"seconds"})
+
+    def test_nothing_is_called_where_that_is_forbidden(self, qwen: EmbeddedLlm) -> None:
+        text, calls, _ = asyncio.run(use(qwen, self.INSTRUCTIONS, self.ROME, toolbox=Toolbox(TOOLBOX.tools, "none")))
+        assert text
+        assert calls == []
+
+    def test_half_a_call_is_none(self, qwen: EmbeddedLlm) -> None:
+        text, calls, finish = asyncio.run(
+            use(qwen, self.ROME, toolbox=Toolbox(TOOLBOX.tools, "required"), max_tokens=3)
+        )
+        assert (text, calls, finish.reason) == ("", [], "length")

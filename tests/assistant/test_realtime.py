@@ -13,8 +13,8 @@ from assistant.server import session_config
 from assistant.server.app import build_app
 from audio.types import INPUT_RATE, OUTPUT_RATE
 from pipeline import events
-from pipeline.engines import Picture
-from pipeline.history import Item, Spoken, Text
+from pipeline.engines import NamedTool, Picture, Tool, Toolbox, ToolCall
+from pipeline.history import Item, Spoken, Text, ToolResult
 from pipeline.timings import Timings
 from tests.e2e.fakes import fake_engines
 from tests.e2e.schema import check_message
@@ -255,6 +255,59 @@ def test_an_interrupted_and_a_failed_answer():
         assert count["response.created"] == count["response.done"] == 1
 
 
+CALL = Item("item_c", "assistant", (ToolCall("call_1", "get_weather", '{"city": "Rome"}'),))
+
+
+def test_trap_4_a_call_is_in_progress_until_it_is_done():
+    messages = shown(
+        events.ResponseStarted("resp_1", None, None, "audio"),
+        events.MessageStarted("resp_1", "item_a", "item_u"),
+        events.ResponseText("resp_1", "item_a", "Let me look."),
+        events.ToolCalled("resp_1", CALL, "item_a"),
+        events.ResponseEnded("resp_1", WRITTEN, "Let me look.", "completed"),
+    )
+    assert kinds(messages) == [
+        "response.created",
+        "response.output_item.added",
+        "conversation.item.added",
+        "response.content_part.added",
+        "response.output_audio_transcript.delta",
+        "response.output_item.added",
+        "conversation.item.added",
+        "response.function_call_arguments.delta",
+        "response.function_call_arguments.done",
+        "response.output_item.done",
+        "conversation.item.done",
+        "response.output_audio.done",
+        "response.output_audio_transcript.done",
+        "response.content_part.done",
+        "response.output_item.done",
+        "conversation.item.done",
+        "response.done",
+    ]
+    added, done, finished = messages[5], messages[8], messages[9]
+    assert (added["output_index"], added["item"]["status"], added["item"]["arguments"]) == (1, "in_progress", "")
+    assert (done["name"], done["arguments"], done["call_id"]) == ("get_weather", '{"city": "Rome"}', "call_1")
+    assert finished["item"]["status"] == "completed"
+    assert [item["type"] for item in messages[-1]["response"]["output"]] == ["message", "function_call"]
+
+
+def test_an_answer_that_only_calls_has_no_message():
+    messages = shown(
+        events.ResponseStarted("resp_1", None, None, "audio"),
+        events.ToolCalled("resp_1", CALL, "item_u"),
+        events.ResponseEnded("resp_1", Item("item_a", "assistant", ()), "", "completed"),
+    )
+    (item,) = messages[-1]["response"]["output"]
+    assert item["type"] == "function_call"
+
+
+def test_a_result_is_shown_as_it_came():
+    (added, done) = shown(events.ItemAdded(Item("r", "tool", (ToolResult("call_1", "sunny"),)), "item_c"))
+    assert added["item"] == done["item"]
+    assert (added["item"]["type"], added["item"]["output"]) == ("function_call_output", "sunny")
+
+
 def test_everything_else_that_can_happen():
     messages = shown(
         events.IdleTimeout("item_s", 15.0, 20.0),
@@ -343,6 +396,31 @@ def test_timings_go_to_who_asked_for_them():
                 }
             },
             events.CreateItem(Item("mine", "assistant", (Text("I am."), Spoken("Always."))), None, "e1"),
+        ),
+        (
+            "conversation.item.create",
+            {"item": {"id": "mine", "type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"}},
+            events.CreateItem(Item("mine", "assistant", (ToolCall("c", "f", "{}"),)), None, "e1"),
+        ),
+        (
+            "conversation.item.create",
+            {"item": {"id": "mine", "type": "function_call_output", "call_id": "c", "output": "5"}},
+            events.CreateItem(Item("mine", "tool", (ToolResult("c", "5"),)), None, "e1"),
+        ),
+        (
+            "response.create",
+            {
+                "response": {
+                    "tools": [{"type": "function", "name": "f"}],
+                    "tool_choice": {"type": "function", "name": "f"},
+                }
+            },
+            events.CreateResponse(request_id="e1", toolbox=Toolbox((Tool("f"),), NamedTool("f"))),
+        ),
+        (
+            "response.create",
+            {"response": {"tool_choice": "none", "parallel_tool_calls": False}},
+            events.CreateResponse(request_id="e1", toolbox=Toolbox((), "none", parallel=False)),
         ),
     ],
 )
@@ -510,11 +588,19 @@ def test_a_message_of_sound():
             "invalid_value",
             "item.content",
         ),
+        ("conversation.item.create", {"item": {"type": "mcp_call"}}, "unsupported_item", "item.type"),
         (
             "conversation.item.create",
-            {"item": {"type": "function_call_output", "call_id": "c", "output": "5"}},
-            "unsupported_item",
-            "item.type",
+            {"item": {"type": "function_call_output", "output": "5"}},
+            "missing_required_parameter",
+            "item.call_id",
+        ),
+        ("response.create", {"response": {"tool_choice": "required"}}, "invalid_value", "response.tool_choice"),
+        (
+            "response.create",
+            {"response": {"tools": [{"type": "function"}]}},
+            "missing_required_parameter",
+            "response.tools.0.name",
         ),
     ],
 )

@@ -20,12 +20,13 @@ from assistant.record.stored import ReplayError, Stored
 from assistant.record.timeline import differ, timeline
 from audio.types import Samples
 from pipeline import events
-from pipeline.engines import Transcript
+from pipeline.engines import Tool, Toolbox, ToolCall, Transcript
 from tests.assistant.recording import (
     QUESTION,
     Talk,
     barge_in,
     beside,
+    function,
     long_pause,
     messages,
     nothing_said,
@@ -47,6 +48,13 @@ def replayed(folder: Path, **turn: Any) -> tuple[Stored, list[Pair], str]:
     return stored, pairs, "\n".join(timeline(stored, done, pairs))
 
 
+TOOLS = replace(taking(), toolbox=Toolbox((Tool("look_up", "Look something up."),)))
+
+
+def caller() -> ScriptedLlm:
+    return ScriptedLlm(["", "It is Paris."], calls={"": (ToolCall("c", "look_up", '{"what": "capital"}'),)})
+
+
 CONVERSATIONS = {
     "a question": (question, lambda: {}),
     "a barge-in": (barge_in, lambda: {}),
@@ -57,6 +65,7 @@ CONVERSATIONS = {
     "a truncation": (truncation, lambda: {}),
     "beside it": (beside, lambda: {}),
     "pictures that are seen": (beside, lambda: {"llm": ScriptedLlm(takes_pictures=True)}),
+    "a function": (function, lambda: {"llm": caller(), "settings": TOOLS}),
     "nothing": (nothing_said, lambda: {}),
     "no words": (question, lambda: {"stt": ScriptedStt([""])}),
     "a recogniser that fails": (question, lambda: {"stt": ScriptedStt(error=ValueError("deaf"))}),
@@ -443,3 +452,10 @@ def test_every_request_and_event_is_known_by_its_name() -> None:
 def test_what_cannot_be_stored_is_refused() -> None:
     with pytest.raises(stored_format.FormatError, match="nobody knows how to store a object"):
         stored_format.encode(object(), stored_format.inline)
+
+
+def test_a_replay_tells_of_calls_and_their_results(tmp_path: Path) -> None:
+    _, pairs, report = replayed(record(tmp_path, talk(llm=caller(), settings=TOOLS), function))
+    assert differ(pairs) == 0, report
+    assert 'reply calls look_up with {"what": "capital"}' in report
+    assert "the function returned: “Paris”" in report

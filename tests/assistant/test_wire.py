@@ -14,6 +14,7 @@ from assistant.server import sound
 from assistant.server.session_config import SessionConfig
 from assistant.server.sound import SoundIn, SoundOut
 from assistant.server.wire import FrameError, ResponseCreate, SessionUpdate, decode_base64, encode, parse
+from pipeline.engines import NamedTool, Tool, Toolbox
 from pipeline.errors import RequestError
 from tests.e2e.schema import check_message
 
@@ -63,7 +64,7 @@ def test_every_client_event_has_a_class():
         ({"type": "response.create", "response": {"modalities": ["text"]}}, "unknown_parameter", "response.modalities"),
         ({"type": "conversation.item.delete", "item_id": []}, "invalid_value", "item_id"),
         ({"type": "conversation.item.create"}, "invalid_value", "item"),
-        ({"type": "conversation.item.create", "item": {"type": "function_call"}}, "unsupported_item", "item.type"),
+        ({"type": "conversation.item.create", "item": {"type": "mcp_call"}}, "unsupported_item", "item.type"),
         ({"type": "conversation.item.create", "item": {"type": "message", "role": 1}}, "invalid_value", "item.role"),
         (
             {
@@ -227,6 +228,36 @@ def test_server_vad_is_silence_alone(session):
         ("audio.input.turn_detection.patience", 5, "unknown_parameter"),
         ("parley.colour", "red", "unknown_parameter"),
         ("parley", True, "invalid_value"),
+        ("tools", [{"type": "function"}], "missing_required_parameter"),
+        ("tools", [{"type": "function", "name": "what is it"}], "invalid_value"),
+        ("tools", [{"type": "function", "name": "f"}, {"type": "function", "name": "f"}], "invalid_value"),
+        ("tools", [{"type": "function", "name": "f", "parameters": 5}], "invalid_value"),
+        ("tools", [{"type": "function", "name": "f", "parameters": {"type": "array"}}], "invalid_value"),
+        (
+            "tools",
+            [{"type": "function", "name": "f", "parameters": {"type": "object", "properties": 1}}],
+            "invalid_value",
+        ),
+        (
+            "tools",
+            [{"type": "function", "name": "f", "parameters": {"type": "object", "properties": {"a": 1}}}],
+            "invalid_value",
+        ),
+        (
+            "tools",
+            [{"type": "function", "name": "f", "parameters": {"type": "object", "required": "a"}}],
+            "invalid_value",
+        ),
+        (
+            "tools",
+            [{"type": "function", "name": "f", "parameters": {"type": "object", "required": ["a"]}}],
+            "invalid_value",
+        ),
+        ("tools", [{"type": "mcp", "server_label": "x", "server_url": "https://x"}], "unsupported_tool"),
+        ("tool_choice", "required", "invalid_value"),
+        ("tool_choice", {"type": "function", "name": "f"}, "invalid_value"),
+        ("tool_choice", {"type": "mcp", "server_label": "x"}, "unsupported_tool"),
+        ("tool_choice", "perhaps", "invalid_value"),
     ],
 )
 def test_a_wrong_update_names_its_field(session, path, value, code):
@@ -234,6 +265,25 @@ def test_a_wrong_update_names_its_field(session, path, value, code):
         session.updated(nested(path, value))
     assert caught.value.code == code
     assert caught.value.param.startswith(f"session.{path}")
+
+
+LOOK = {"type": "function", "name": "look", "description": "Look.", "parameters": {"type": "object", "properties": {}}}
+
+
+def test_functions_and_their_choice(session):
+    offered = session.updated({"tools": [LOOK], "tool_choice": {"type": "function", "name": "look"}})
+    assert offered.settings().toolbox == Toolbox((Tool("look", "Look."),), NamedTool("look"))
+    assert (offered.wire()["tools"], offered.wire()["tool_choice"]["name"]) == ([LOOK], "look")
+    single = offered.updated({"tool_choice": None, "parallel_tool_calls": False})
+    assert single.settings().toolbox == Toolbox((Tool("look", "Look."),), "auto", parallel=False)
+    assert single.updated({"tools": None}).settings().toolbox.tools == ()
+
+
+def test_who_offers_functions_and_says_nothing_gets_instructions_that_allow_them(session):
+    offered = session.updated({"tools": [LOOK]})
+    assert "cannot" not in offered.settings().instructions
+    assert offered.updated({"instructions": "Rhyme."}).settings().instructions == "Rhyme."
+    assert offered.updated({"tools": []}).settings().instructions == session.settings().instructions
 
 
 def test_a_client_may_send_back_the_object_it_was_shown(session):

@@ -60,9 +60,7 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
         yield browser
 
 
-def test_it_falls_silent_within_50_ms_of_the_interruption(
-    chromium: Browser, served: Any, record_property: Any
-) -> None:
+def test_it_falls_silent_within_50_ms_of_the_interruption(chromium: Browser, served: Any, record_property: Any) -> None:
     told: list[float] = []
 
     async def script(conversation: Any) -> None:
@@ -193,14 +191,20 @@ def test_half_an_hour_in_one_tab_does_not_grow(chromium: Browser, served: Any) -
         page.wait_for_function("() => document.querySelectorAll('#transcript .user').length >= 20", timeout=4 * WAIT_MS)
         heap = lambda: page.evaluate("performance.memory.usedJSHeapSize")  # noqa: E731
         settle(page, session)
-        renderers = [one for one in browser.send("SystemInfo.getProcessInfo")["processInfo"] if one["type"] == "renderer"]
+        renderers = [
+            one for one in browser.send("SystemInfo.getProcessInfo")["processInfo"] if one["type"] == "renderer"
+        ]
         renderer = max(renderers, key=lambda one: one["cpuTime"])["id"]
         first, first_heap = private_bytes(renderer), heap()
-        page.wait_for_function(f"() => document.querySelectorAll('#transcript .user').length >= {TURNS}", timeout=4 * WAIT_MS)
+        page.wait_for_function(
+            f"() => document.querySelectorAll('#transcript .user').length >= {TURNS}", timeout=4 * WAIT_MS
+        )
         state(page, "hearing")
         settle(page, session)
         last, last_heap = private_bytes(renderer), heap()
     grown = (last - first) / 1e6
-    print(f"memory after 20 turns {first / 1e6:.1f} MB, after {TURNS} turns {last / 1e6:.1f} MB; "
-          f"script heap {first_heap / 1e6:.1f} and {last_heap / 1e6:.1f} MB")
+    print(
+        f"memory after 20 turns {first / 1e6:.1f} MB, after {TURNS} turns {last / 1e6:.1f} MB; "
+        f"script heap {first_heap / 1e6:.1f} and {last_heap / 1e6:.1f} MB"
+    )
     assert grown < 20

@@ -19,6 +19,7 @@ from pipeline.engines import (
     Sampling,
     TextDelta,
     Toolbox,
+    ToolCall,
     Transcript,
 )
 
@@ -105,6 +106,20 @@ class BrokenModel(OneAnswerModel):
     ) -> AsyncIterator[Generated]:
         yield TextDelta("It")
         raise RuntimeError("out of memory")
+
+
+class CallingModel(OneAnswerModel):
+    """Stands for a language model that calls the first function there is, and then answers with what it returned."""
+
+    async def stream(
+        self, messages: Sequence[ChatMessage], *, max_tokens: int, temperature: float, toolbox: Toolbox = NO_TOOLS
+    ) -> AsyncIterator[Generated]:
+        await asyncio.sleep(0)
+        if messages[-1].role == "tool":
+            yield TextDelta(f"It returned {messages[-1].content}.")
+        else:
+            yield ToolCall("mine", toolbox.tools[0].name, '{"city": "Rome"}')
+        yield Finish("stop", input_tokens=20, cached_tokens=5, output_tokens=9)
 
 
 class ToneSpeaker:

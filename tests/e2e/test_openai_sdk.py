@@ -11,7 +11,7 @@ from openai.resources.realtime.realtime import AsyncRealtimeConnection
 from audio.pcm import resample, to_pcm16
 from audio.types import INPUT_RATE, Samples
 from tests.e2e.conftest import Running
-from tests.e2e.fakes import ANSWER, HEARD, silence, voice
+from tests.e2e.fakes import ANSWER, HEARD, CallingModel, fake_engines, silence, voice
 
 pytestmark = pytest.mark.e2e
 
@@ -107,3 +107,51 @@ def test_an_answer_is_cancelled_and_errors_name_their_event(serve):
     assert seen[-1].response.status_details.reason == "client_cancelled"
     assert error.error.event_id == "mine"
     assert error.error.code == "item_retrieve_invalid_item_id"
+
+
+WEATHER = {
+    "type": "function",
+    "name": "get_weather",
+    "description": "Get the current weather of a city.",
+    "parameters": {
+        "type": "object",
+        "properties": {"city": {"type": "string", "description": "The city's name"}},
+        "required": ["city"],
+    },
+}
+
+
+async def answer_calls(connection: AsyncRealtimeConnection, output: str) -> tuple[list, list]:
+    """Read until a response calls, run the function, and read its answer."""
+    calling = await until_done(connection)
+    (call,) = calling[-1].response.output
+    await connection.conversation.item.create(
+        item={"type": "function_call_output", "call_id": call.call_id, "output": output}
+    )
+    await connection.response.create()
+    return calling, await until_done(connection)
+
+
+def test_a_spoken_question_calls_a_function_once_and_its_answer_uses_the_result(serve):
+    async def talk(connection):
+        await connection.session.update(session={"type": "realtime", "tools": [WEATHER]})
+        await append(connection, voice(0.6))
+        await append(connection, silence(0.6))
+        return await answer_calls(connection, "sunshine")
+
+    calling, answering = converse(serve(fake_engines(CallingModel())), talk)
+    assert [event.type for event in calling[-7:]] == [
+        "response.output_item.added",
+        "conversation.item.added",
+        "response.function_call_arguments.delta",
+        "response.function_call_arguments.done",
+        "response.output_item.done",
+        "conversation.item.done",
+        "response.done",
+    ]
+    added, _, delta, done, finished = calling[-7:-2]
+    assert (added.item.status, added.item.arguments, finished.item.status) == ("in_progress", "", "completed")
+    assert (done.name, done.arguments) == ("get_weather", delta.delta) == ("get_weather", '{"city": "Rome"}')
+    assert calling[-1].response.usage.output_tokens == 9
+    assert not sound(calling)
+    assert only(answering, "response.output_audio_transcript.done").transcript == "It returned sunshine."

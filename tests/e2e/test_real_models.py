@@ -1,5 +1,6 @@
 """`parley serve` with the real models, and the official SDK: what a person says is heard, answered and spoken."""
 
+import json
 import re
 import signal
 import subprocess
@@ -12,7 +13,7 @@ import pytest
 
 from audio.pcm import from_pcm16
 from tests.e2e.fakes import silence
-from tests.e2e.test_openai_sdk import append, converse, only, sound, until_done
+from tests.e2e.test_openai_sdk import WEATHER, answer_calls, append, converse, only, sound, until_done
 from tests.e2e.test_wire_extent import PNG
 
 pytestmark = [pytest.mark.e2e, pytest.mark.models, pytest.mark.timeout(300)]
@@ -160,3 +161,20 @@ def test_a_classification_beside_the_conversation(server):
         return await until_done(connection)
 
     assert "positive" in only(converse(server, talk), "response.output_text.done").text.lower()
+
+
+def test_a_spoken_question_calls_a_function_and_its_answer_uses_the_result(server, clip):
+    async def talk(connection):
+        await connection.session.update(session={"type": "realtime", "tools": [WEATHER]})
+        await append(connection, np.concatenate([clip("en_s2p_weather_new_york"), silence(1.5)]))
+        return await answer_calls(connection, '{"celsius": 24, "sky": "sunny"}')
+
+    calling, answering = converse(server, talk)
+    assert "weather" in heard(calling)
+    called = only(calling, "response.function_call_arguments.done")
+    assert called.name == "get_weather"
+    assert "New York" in json.loads(called.arguments)["city"]
+    assert not sound(calling)
+    check_answer(answering)
+    transcript = only(answering, "response.output_audio_transcript.done").transcript.lower()
+    assert "24" in transcript or "sunny" in transcript
