@@ -421,7 +421,7 @@ class TestFunctions:
     def test_the_answer_uses_the_result_and_goes_on_from_what_was_read(self, qwen: EmbeddedLlm) -> None:
         async def both() -> tuple[str, list[ToolCall], Finish]:
             _, (call,), _ = await use(qwen, self.INSTRUCTIONS, self.ROME)
-            asked = ChatMessage("assistant", "", (call,))
+            asked = ChatMessage("assistant", "", calls=(call,))
             result = ChatMessage("tool", '{"celsius": 24, "sky": "sunny"}', call_id=call.call_id)
             return await use(qwen, self.INSTRUCTIONS, self.ROME, asked, result)
 

@@ -37,7 +37,7 @@ def test_calls_are_the_assistants_and_results_the_users():
     oslo = ToolCall("b", "get_weather", '{"city": "Oslo"}')
     messages = [
         QUESTION,
-        ChatMessage("assistant", "I look.", (ROME, oslo)),
+        ChatMessage("assistant", "I look.", calls=(ROME, oslo)),
         ChatMessage("tool", "sunny", call_id="a"),
         ChatMessage("tool", "", call_id="b"),
         ChatMessage("user", "And?"),

@@ -112,7 +112,13 @@ class CallingModel(OneAnswerModel):
     """Stands for a language model that calls the first function there is, and then answers with what it returned."""
 
     async def stream(
-        self, messages: Sequence[ChatMessage], *, max_tokens: int, temperature: float, toolbox: Toolbox = NO_TOOLS
+        self,
+        messages: Sequence[ChatMessage],
+        *,
+        max_tokens: int,
+        temperature: float,
+        toolbox: Toolbox = NO_TOOLS,
+        sampling: Sampling | None = None,
     ) -> AsyncIterator[Generated]:
         await asyncio.sleep(0)
         if messages[-1].role == "tool":

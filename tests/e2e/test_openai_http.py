@@ -13,7 +13,16 @@ from audio.codec import FORMATS, Encoder, decode
 from audio.pcm import from_pcm16
 from audio.types import INPUT_RATE, OUTPUT_RATE, Segment, Transcript, Word
 from pipeline.engines import Finish, TextDelta
-from tests.e2e.fakes import ANSWER, HEARD, OneAnswerModel, OneSentenceRecogniser, fake_engines, silence, voice
+from tests.e2e.fakes import (
+    ANSWER,
+    HEARD,
+    CallingModel,
+    OneAnswerModel,
+    OneSentenceRecogniser,
+    fake_engines,
+    silence,
+    voice,
+)
 
 pytestmark = pytest.mark.e2e
 
@@ -48,7 +57,7 @@ class TimedRecogniser(OneSentenceRecogniser):
         segment = Segment(
             HEARD, 0.5, 2.0, tokens=(1, 2), logprob=-0.2, words=(Word("what", 0.5, 1.0),) if words else ()
         )
-        return Transcript(HEARD, language or "en", -0.5, (segment,))
+        return Transcript(HEARD, language or "en", -0.5, segments=(segment,))
 
 
 class ShapedModel(OneAnswerModel):
@@ -116,6 +125,41 @@ def test_a_completion_with_everything_set(serve):
     assert (tokens, temperature, sampling.stop, sampling.schema) == (7, 0.9, ("END",), '{"type": "object"}')
     assert (sampling.top_p, sampling.seed) == (0.8, 2**32 - 1)
     assert (sampling.frequency_penalty, sampling.presence_penalty) == (0.1, 0.2)
+
+
+WEATHER = {
+    "type": "function",
+    "function": {
+        "name": "get_weather",
+        "description": "Tells the weather in a city.",
+        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+    },
+}
+
+
+def test_a_function_is_called_and_its_result_used(serve):
+    with sdk(serve(engines=fake_engines(CallingModel()))) as client:
+        asked = {"model": "parley", "tools": [WEATHER], "parallel_tool_calls": False}
+        (choice,) = client.chat.completions.create(messages=HELLO, **asked).choices
+        assert (choice.finish_reason, choice.message.content) == ("tool_calls", None)
+        (call,) = choice.message.tool_calls
+        assert (call.function.name, call.function.arguments) == ("get_weather", '{"city": "Rome"}')
+        result = {"role": "tool", "tool_call_id": call.id, "content": "sunny"}
+        named = {"type": "function", "function": {"name": "get_weather"}}
+        messages = [*HELLO, choice.message, result]
+        (choice,) = client.chat.completions.create(messages=messages, tool_choice=named, **asked).choices
+    assert (choice.finish_reason, choice.message.content) == ("stop", "It returned sunny.")
+
+
+def test_a_call_in_a_stream(serve):
+    with (
+        sdk(serve(engines=fake_engines(CallingModel()))) as client,
+        client.chat.completions.stream(model="parley", messages=HELLO, tools=[WEATHER]) as stream,
+    ):
+        (choice,) = stream.get_final_completion().choices
+    (call,) = choice.message.tool_calls
+    assert choice.finish_reason == "tool_calls"
+    assert (call.function.name, call.function.arguments) == ("get_weather", '{"city": "Rome"}')
 
 
 def test_a_completion_as_a_stream_with_usage(serve):

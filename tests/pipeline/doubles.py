@@ -83,7 +83,15 @@ class ScriptedStt:
     heard_s: list[float] = field(default_factory=list)
     cancelled: int = 0
 
-    async def transcribe(self, audio: Samples, *, language: str | None = None, prompt: str = "") -> Transcript:
+    async def transcribe(
+        self,
+        audio: Samples,
+        *,
+        language: str | None = None,
+        prompt: str = "",
+        temperature: float = 0.0,
+        words: bool = False,
+    ) -> Transcript:
         self.heard_s.append(len(audio) / INPUT_RATE)
         try:
             await asyncio.sleep(self.takes_s)

@@ -223,7 +223,11 @@ def _message(message: Message, at: str) -> ChatMessage:
         case "tool":
             if message.tool_call_id is None:
                 param = f"{at}.tool_call_id"
-                raise invalid(f"{param} is required: which call has this result?", param, "missing_required_parameter")
+                raise invalid(
+                    f"{param} is required: the id of the call that has this result.",
+                    param,
+                    "missing_required_parameter",
+                )
             return ChatMessage("tool", _text(message.content, f"{at}.content"), call_id=message.tool_call_id)
         case "assistant" if message.tool_calls:
             calls = tuple(ToolCall(call.id, call.function.name, call.function.arguments) for call in message.tool_calls)
