@@ -14,8 +14,9 @@ from rich.live import Live
 from audio.devices import DeviceError, Microphone, Speaker, list_devices
 from audio.types import OUTPUT_RATE
 from clients.captions import Captions
-from clients.link import URL, Link, LinkError, Message, connect, decode
+from clients.link import URL, Link, LinkError, Message, decode
 from clients.playback import Playback
+from clients.resuming import connect_for_good
 from clients.tls import EXPOSED, TrustError, is_exposed, trust_options, trusting
 
 _HELP: Final = {"help_option_names": ["-h", "--help"]}
@@ -166,7 +167,7 @@ async def _talk(  # noqa: PLR0913 - what the command was told
 ) -> None:
     console = Console()
     captions = Captions(console.print)
-    async with connect(url, token, trust) as link, Speaker(speaker) as out, Microphone(microphone) as into:
+    async with connect_for_good(url, token, trust) as link, Speaker(speaker) as out, Microphone(microphone) as into:
         with Live(captions, console=console, refresh_per_second=12, transient=True):
             await Talk(link, into, out, captions, half=half).run()
 

@@ -15,6 +15,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from assistant.config import Config, load
 from assistant.server.app import build_app
 from assistant.server.listener import Listener, bind, url_of
+from assistant.server.realtime import Seats
+from assistant.server.resume import Lives
 from assistant.server.wire import encode_base64
 from audio.pcm import resample, to_pcm16
 from audio.types import INPUT_RATE, Samples
@@ -31,6 +33,8 @@ class Client:
     def __init__(self, socket: ClientConnection) -> None:
         self.socket = socket
         self.seen: list[dict[str, Any]] = []
+        self.numbered = False
+        """It has asked for resume."""
 
     async def send(self, kind: str, **fields: Any) -> None:
         await self.socket.send(json.dumps({"type": kind, **fields}))
@@ -47,7 +51,7 @@ class Client:
 
     async def next(self) -> dict[str, Any]:
         async with asyncio.timeout(WAIT_S):
-            message = check_message(json.loads(await self.socket.recv()))
+            message = check_message(json.loads(await self.socket.recv()), numbered=self.numbered)
         self.seen.append(message)
         return message
 
@@ -68,6 +72,8 @@ class Running:
     url: str
     listener: Listener
     token: str | None
+    lives: Lives
+    seats: Seats
 
     @property
     def ws_url(self) -> str:
@@ -92,12 +98,13 @@ def running(
     **options: Any,
 ) -> Iterator[Running]:
     with bind(config.server) as bound:
-        listener = Listener(build_app(config, engines, token=token, **options), config.server, tls)
+        app = build_app(config, engines, token=token, **options)
+        listener = Listener(app, config.server, tls, on_stop=app.state.house.lives.end_waiting)
         thread = threading.Thread(target=lambda: asyncio.run(listener.serve([bound])), name="server")
         url = url_of(bound, secure=tls is not None)
         thread.start()
         try:
-            yield Running(url, listener, token)
+            yield Running(url, listener, token, app.state.house.lives, app.state.house.seats)
         finally:
             listener.should_exit = True
             thread.join(WAIT_S)

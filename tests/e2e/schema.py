@@ -27,14 +27,14 @@ _CLASSES: dict[str, type[BaseModel]] = {
 _SESSION = realtime_session_create_response.RealtimeSessionCreateResponse
 
 
-def check_message(message: dict[str, Any]) -> dict[str, Any]:
-    """Return the message, if the strictest client would take it."""
+def check_message(message: dict[str, Any], *, numbered: bool = False) -> dict[str, Any]:
+    """Return the message, if the strictest client would take it; `numbered` is for one that asked for resume."""
     assert message["event_id"].startswith("event_")
     kind = message["type"]
     if kind in EXTENSIONS:
         return message
     schema = _CLASSES[kind]
-    value = dict(message)
+    value = {key: field for key, field in message.items() if key != "parley_seq" or not numbered}
     if value.get("session", {}).get("type") == "transcription":
         _check_transcription_session(value["session"])
         return message
