@@ -87,7 +87,12 @@ class Encoder:
                 yield from self._ended(event)
             case events.TurnTimed(response_id, timings):
                 if self.config.extensions.timings:
-                    yield {"type": "parley.turn.timings", "response_id": response_id, **_timings(timings), **_PROVENANCE}
+                    yield {
+                        "type": "parley.turn.timings",
+                        "response_id": response_id,
+                        **_timings(timings),
+                        **_PROVENANCE,
+                    }
             case events.Rejected(code, message, param, request_id, fault):
                 yield error_message(code, message, param, request_id, fault=fault)
             case _:

@@ -60,9 +60,7 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
         yield browser
 
 
-def test_it_falls_silent_within_50_ms_of_the_interruption(
-    chromium: Browser, served: Any, record_property: Any
-) -> None:
+def test_it_falls_silent_within_50_ms_of_the_interruption(chromium: Browser, served: Any, record_property: Any) -> None:
     told: list[float] = []
 
     async def script(conversation: Any) -> None:
@@ -80,9 +78,8 @@ def test_it_falls_silent_within_50_ms_of_the_interruption(
         await conversation.until_gone()
 
     with opened(chromium, "about:blank") as page:
-        page.route("**/tap.js", lambda route: route.fulfill(body=TAP, content_type="text/javascript"))
         page.add_init_script(LISTEN)
-        page.goto(served(script).url)
+        page.goto(served(script, files={"/tap.js": TAP.encode()}).url)
         page.locator("#talk").click()
         expect(page.locator("#transcript").get_by_text("That was all.")).to_be_visible()
         silences = [change["at"] for change in page.evaluate("window.changes") if not change["loud"]]
@@ -155,7 +152,7 @@ def settle(page: Page, session: CDPSession) -> None:
 
 @pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="reads Linux's account of memory")
 def test_half_an_hour_in_one_tab_does_not_grow(chromium: Browser, served: Any) -> None:
-    """The server sends 30 minutes' messages as fast as the page takes them; every reply is cut, so that none is waited for."""
+    """30 minutes of messages come as fast as the page takes them; every reply is cut, so that none is waited for."""
     sound = [pcm(piece) for piece in np.array_split(tone(4.0), 40)]
     words = "The quick brown fox jumps over the lazy dog, and nobody minds it very much at all today. " * 2
 
@@ -193,14 +190,20 @@ def test_half_an_hour_in_one_tab_does_not_grow(chromium: Browser, served: Any) -
         page.wait_for_function("() => document.querySelectorAll('#transcript .user').length >= 20", timeout=4 * WAIT_MS)
         heap = lambda: page.evaluate("performance.memory.usedJSHeapSize")  # noqa: E731
         settle(page, session)
-        renderers = [one for one in browser.send("SystemInfo.getProcessInfo")["processInfo"] if one["type"] == "renderer"]
+        renderers = [
+            one for one in browser.send("SystemInfo.getProcessInfo")["processInfo"] if one["type"] == "renderer"
+        ]
         renderer = max(renderers, key=lambda one: one["cpuTime"])["id"]
         first, first_heap = private_bytes(renderer), heap()
-        page.wait_for_function(f"() => document.querySelectorAll('#transcript .user').length >= {TURNS}", timeout=4 * WAIT_MS)
+        page.wait_for_function(
+            f"() => document.querySelectorAll('#transcript .user').length >= {TURNS}", timeout=4 * WAIT_MS
+        )
         state(page, "hearing")
         settle(page, session)
         last, last_heap = private_bytes(renderer), heap()
     grown = (last - first) / 1e6
-    print(f"memory after 20 turns {first / 1e6:.1f} MB, after {TURNS} turns {last / 1e6:.1f} MB; "
-          f"script heap {first_heap / 1e6:.1f} and {last_heap / 1e6:.1f} MB")
+    print(
+        f"memory after 20 turns {first / 1e6:.1f} MB, after {TURNS} turns {last / 1e6:.1f} MB; "
+        f"script heap {first_heap / 1e6:.1f} and {last_heap / 1e6:.1f} MB"
+    )
     assert grown < 20

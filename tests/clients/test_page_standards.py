@@ -1,4 +1,4 @@
-"""What the page promises to everyone: types, accessibility, no motion for who wants none, and a shell that opens offline."""
+"""What the page promises everyone: types, accessibility, stillness for who wants it, a shell that opens offline."""
 
 import re
 import shutil
@@ -79,7 +79,9 @@ def findings(page: Page) -> list[str]:
     page.evaluate((MODULES / "axe-core" / "axe.min.js").read_text())
     tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
     # Words that are still arriving are half transparent for a quarter of a second: that is no contrast to judge.
-    page.evaluate("Promise.all(document.getAnimations().map((one) => one.effect.getTiming().iterations === 1 && one.finished))")
+    page.evaluate(
+        "Promise.all(document.getAnimations().map((one) => one.effect.getTiming().iterations === 1 && one.finished))"
+    )
     result = page.evaluate("(tags) => axe.run(document, { runOnly: tags })", tags)
     assert len(result["passes"]) > 15
     return [
