@@ -57,7 +57,7 @@ class _House:
         self._config = config
         self._begin = begin
         self._record = record
-        self._seats = Seats(config.server.max_sessions)
+        self.seats = Seats(config.server.max_sessions)
         self.lives = Lives()
         self._opened = time.monotonic()
         self._warm_s = 0.0
@@ -76,15 +76,15 @@ class _House:
         complaint = await resume(websocket, self._config, self.lives)
         if complaint is None:
             return
-        if not self._seats.free:
+        if not self.seats.free:
             await self.lives.make_room()
-        with self._seats.one() as seated:
+        with self.seats.one() as seated:
             if seated:
                 await converse(
                     websocket, self._config, engines, self._begin, self._record, lives=self.lives, complaint=complaint
                 )
                 return
-        message = f"All {self._seats.limit} conversations that this server may have are taken. Try again later."
+        message = f"All {self.seats.limit} conversations that this server may have are taken. Try again later."
         await refuse(websocket, "too_many_sessions", message)
 
     async def healthz(self, _: Request) -> Response:
@@ -98,7 +98,7 @@ class _House:
                 "status": "ready",
                 "models": list(self._config.models()),
                 "seconds": round(self._warm_s, 3),
-                "sessions": self._seats.taken,
+                "sessions": self.seats.taken,
             }
         )
 

@@ -14,6 +14,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from assistant.config import Config, load
 from assistant.server.app import build_app
 from assistant.server.listener import Listener, bind, url_of
+from assistant.server.realtime import Seats
+from assistant.server.resume import Lives
 from assistant.server.wire import encode_base64
 from audio.pcm import resample, to_pcm16
 from audio.types import INPUT_RATE, Samples
@@ -30,6 +32,8 @@ class Client:
     def __init__(self, socket: ClientConnection) -> None:
         self.socket = socket
         self.seen: list[dict[str, Any]] = []
+        self.numbered = False
+        """It has asked for resume."""
 
     async def send(self, kind: str, **fields: Any) -> None:
         await self.socket.send(json.dumps({"type": kind, **fields}))
@@ -46,7 +50,7 @@ class Client:
 
     async def next(self) -> dict[str, Any]:
         async with asyncio.timeout(WAIT_S):
-            message = check_message(json.loads(await self.socket.recv()))
+            message = check_message(json.loads(await self.socket.recv()), numbered=self.numbered)
         self.seen.append(message)
         return message
 
@@ -67,6 +71,8 @@ class Running:
     url: str
     listener: Listener
     token: str | None
+    lives: Lives
+    seats: Seats
 
     @property
     def ws_url(self) -> str:
@@ -84,12 +90,13 @@ class Running:
 @contextmanager
 def running(config: Config, engines: Engines, token: str | None = None, **options: Any) -> Iterator[Running]:
     with bind(config.server) as bound:
-        listener = Listener(build_app(config, engines, token=token, **options), config.server)
+        app = build_app(config, engines, token=token, **options)
+        listener = Listener(app, config.server, app.state.house.lives.end_waiting)
         thread = threading.Thread(target=lambda: asyncio.run(listener.serve([bound])), name="server")
         url = url_of(bound)
         thread.start()
         try:
-            yield Running(url, listener, token)
+            yield Running(url, listener, token, app.state.house.lives, app.state.house.seats)
         finally:
             listener.should_exit = True
             thread.join(WAIT_S)

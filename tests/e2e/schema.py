@@ -22,14 +22,14 @@ _CLASSES: dict[str, type[BaseModel]] = {
 _SESSION = realtime_session_create_response.RealtimeSessionCreateResponse
 
 
-def check_message(message: dict[str, Any]) -> dict[str, Any]:
-    """Return the message, if the strictest client would take it."""
+def check_message(message: dict[str, Any], *, numbered: bool = False) -> dict[str, Any]:
+    """Return the message, if the strictest client would take it; `numbered` is for one that asked for resume."""
     assert message["event_id"].startswith("event_")
     kind = message["type"]
     if kind in EXTENSIONS:
         return message
     schema = _CLASSES[kind]
-    value = dict(message)
+    value = {key: field for key, field in message.items() if key != "parley_seq" or not numbered}
     if "session" in value:  # the class for sessions as created has more fields than the one the event names
         session = _SESSION.model_validate({k: v for k, v in value["session"].items() if k != "parley"})
         refuse_unknown(session, "session")
