@@ -23,7 +23,7 @@ setup: $(VENV)/.installed
 run: setup
 	@exec $(BIN)/parley serve $(ARGS)
 
-test: developer system lint
+test: developer system lint tests/clients/node_modules/.installed
 	$(BIN)/parley models pull
 	$(BIN)/parley models pull smollm2-135m
 	$(BIN)/python -m pytest --cov --cov-fail-under=100 $(ARGS)
@@ -59,7 +59,13 @@ $(VENV)/.installed-developer: $(VENV)/.installed
 	$(INSTALL) -e '.[dev]'
 	@touch $@
 
-# Chromium runs the page's tests, Node those of its clients, PortAudio is what sounddevice binds. They are installed where that needs no password.
+# The page itself needs no package; its types and its accessibility are checked with two.
+tests/clients/node_modules/.installed: tests/clients/package-lock.json | system
+	@if command -v npm >/dev/null; then npm ci --ignore-scripts --no-audit --no-fund --silent --prefix tests/clients && touch $@; \
+	else echo "Install Node.js with npm for all tests: the types and the accessibility of the page are not checked without."; fi
+
+# Chromium runs the page's tests, Node those of its clients, PortAudio is what sounddevice binds. They are installed where
+# that needs no password.
 system: $(VENV)/.installed
 	@missing=""; \
 	command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null \

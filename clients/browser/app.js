@@ -35,6 +35,7 @@ const page = {
   forget: element("forget-token", HTMLButtonElement),
 };
 
+const whereabouts = element("whereabouts", HTMLElement);
 const settings = new Settings();
 const sheet = new SettingsSheet(settings);
 const door = new Door();
@@ -103,6 +104,7 @@ async function startTalking() {
   complain("");
   stopped = false;
   const begun = conversation.active;
+  conversation.returning = false;
   const listening = voice.listen(() => conversation.active);
   // At the same time: the server needs no microphone to be ready.
   if (!begun) conversation.begin(door.token);
@@ -176,6 +178,7 @@ conversation.addEventListener("answered", (event) => {
   write(element("account-note", HTMLElement), discarded > 0 ? `Begun before you had finished, and thrown away: ${discarded}.` : "");
   write(element("account-place", HTMLElement), place ? `${place.by ? `Answered by ${place.by} on ${nameOf(place)}. ` : ""}${leftOf(place)}` : "");
   page.account.hidden = false;
+  if (place && place.where !== "machine") write(whereabouts, `Answered in ${nameOf(place)}`);
 });
 
 voice.addEventListener("audible", (event) => conversation.audible(/** @type {CustomEvent} */ (event).detail));
@@ -274,12 +277,11 @@ function toggleMute() {
   show();
 }
 
-write(element("whereabouts", HTMLElement), onThisMachine ? "Stays on this machine" : `Served by ${location.hostname}`);
+write(whereabouts, onThisMachine ? "Stays on this machine" : `Served by ${location.hostname}`);
 page.account.open = settings.values.account && matchMedia("(min-width: 64rem)").matches;
 show();
 // A tab that was reloaded in the middle of a conversation goes on with it.
 const ticket = ticketOfThisTab();
 if (ticket !== null) conversation.begin(door.token, ticket);
-// Last, so that it takes nothing from the page's own beginning. Where a browser has none, or distrusts the certificate,
-// the page works all the same, only not offline.
+// Last, so that it takes nothing from the page's beginning. Without it the page works, only not offline.
 addEventListener("load", () => void navigator.serviceWorker?.register("service-worker.js").catch(() => {}));

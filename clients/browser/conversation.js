@@ -31,6 +31,8 @@ export class Conversation extends EventTarget {
     /** The server's session as it began. @type {any} */
     this.own = null;
     this.active = false;
+    /** The page was reloaded: it goes on with what was, or not at all. */
+    this.returning = false;
     this.hearing = false;
     /** An utterance or a typed turn waits for its answer. */
     this.awaiting = false;
@@ -72,6 +74,7 @@ export class Conversation extends EventTarget {
    */
   begin(token, ticket = null) {
     this.active = true;
+    this.returning = ticket !== null;
     this.line.open(token, ticket);
     this.changed();
   }
@@ -106,6 +109,7 @@ export class Conversation extends EventTarget {
 
   /** @param {string} text that the person typed */
   say(text) {
+    this.returning = false;
     this.unsaid.push(text);
     if (this.answering) this.interrupt();
     this.sayUnsaid();
@@ -188,6 +192,11 @@ export class Conversation extends EventTarget {
    * @param {boolean} resumed
    */
   opened(session, resumed) {
+    if (this.returning && !resumed) {
+      this.end();
+      return;
+    }
+    this.returning = false;
     this.own ??= session;
     this.trouble("");
     this.dispatchEvent(new CustomEvent("session", { detail: session }));
@@ -349,8 +358,6 @@ export class Conversation extends EventTarget {
     if (this.timings.size > KEPT_TIMINGS) this.timings.delete(oldest);
     if (timings.response_id === this.answer.response) this.tellAnswer();
   }
-
-  // --- What is heard ---
 
   /** @param {{item: string, at: number}} heard the first sound of a message reached the ear */
   audible({ item, at }) {

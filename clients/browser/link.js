@@ -55,8 +55,6 @@ export class Link {
     this.acknowledged = 0;
     /** @type {ReturnType<typeof setTimeout> | undefined} */
     this.acknowledging = undefined;
-    /** Chunks of the microphone that were dropped because the network was too slow for them. */
-    this.dropped = 0;
   }
 
   /**
@@ -104,16 +102,12 @@ export class Link {
   }
 
   /**
-   * Send a chunk of the microphone; dropped, and counted, while more than a megabyte waits to go out.
+   * Send a chunk of the microphone; dropped while more than a megabyte waits to go out.
    * @param {string | ArrayBuffer} chunk
    * @returns {boolean} whether it went
    */
   append(chunk) {
-    if (!this.ready || !this.socket) return false;
-    if (this.socket.bufferedAmount > BACKLOG) {
-      this.dropped += 1;
-      return false;
-    }
+    if (!this.ready || !this.socket || this.socket.bufferedAmount > BACKLOG) return false;
     this.outbox.sound();
     this.socket.send(typeof chunk === "string" ? JSON.stringify({ type: "input_audio_buffer.append", audio: chunk }) : chunk);
     return true;

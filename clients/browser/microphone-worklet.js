@@ -18,7 +18,7 @@ class MicrophoneWorklet extends AudioWorkletProcessor {
     this.filled = 0;
     this.power = 0;
     this.silent = true;
-    this.open = true;
+    this.open = false;
     /** @type {MessagePort | null} */
     this.sound = null;
     /** @type {MessagePort | null} */

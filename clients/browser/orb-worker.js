@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * Paints the orb beside the page: a living shape that says at a glance who has the floor. Sound that comes in draws its
- * rings together, sound that goes out sends them away.
+ * Paints the orb beside the page: it says at a glance who has the floor. Its rings come in with sound that comes in, and
+ * go out with sound that goes out.
  *
  * In, from the page: {canvas} once, then Look. In, from the worklets: {from, level}.
  */
@@ -235,12 +235,11 @@ class Orb {
   comet(radius, still) {
     const { brush } = this;
     const head = still ? -Math.PI / 2 : this.clock * 2.1;
-    brush.lineCap = "round";
     brush.lineWidth = 3;
     for (let step = 0; step < 22; step++) {
       brush.strokeStyle = css(this.outer, 0.9 * (1 - step / 22) ** 1.6);
       brush.beginPath();
-      brush.arc(0, 0, radius * 1.2, head - (step + 1) * 0.075, head - step * 0.075 + 0.01);
+      brush.arc(0, 0, radius * 1.2, head - (step + 1) * 0.075, head - step * 0.075);
       brush.stroke();
     }
   }

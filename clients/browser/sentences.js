@@ -50,7 +50,7 @@ export const LINE = {
   busy: (reason) => `${reason || "The server can't take another conversation now."} This page tries by itself.`,
   lost: "The connection to Parley broke off. Trying again…",
   gone: "Parley's server does not answer. Start it with “parley serve”; this page comes back by itself.",
-  elsewhere: "This conversation goes on in another window. Press the button to begin one here.",
+  elsewhere: "This conversation goes on in another window. Press to begin one here.",
   retold: "The server began anew and was told what was said",
 };
 

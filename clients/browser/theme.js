@@ -1,5 +1,5 @@
 // @ts-check
-/** Before the first paint: light or dark, as the person chose. The rest of the settings can wait for settings.js. */
+/** Before the first paint: light or dark, as the person chose. */
 {
   let theme = "system";
   try {

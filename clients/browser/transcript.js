@@ -29,7 +29,8 @@ class Entry {
   }
 
   show() {
-    const at = this.heard ?? this.words.length;
+    let at = this.heard ?? this.words.length;
+    while (this.words[at] === " ") at += 1;
     this.rest.textContent = this.words.slice(at);
     this.rest.className = this.final ? "unheard" : "coming";
     this.said.replaceChildren(this.words.slice(0, at), ...(this.rest.textContent ? [this.rest] : []));

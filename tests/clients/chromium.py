@@ -109,7 +109,8 @@ def opened(browser: Browser, url: str, *, complaints: tuple[str, ...] = (), **op
     page.goto(url)
     yield page
     context.close()
-    assert [line for line in heard if not any(known in line for known in complaints)] == []
+    unexpected = [line for line in heard if not any(known in line for known in complaints)]
+    assert unexpected == [], unexpected
 
 
 def state(page: Page, name: str) -> None:

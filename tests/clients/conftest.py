@@ -5,10 +5,11 @@ import base64
 import http
 import json
 import mimetypes
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -102,7 +103,10 @@ class Scripted:
 
 
 @asynccontextmanager
-async def scripted(script: Script, *, token: str | None = None, port: int = 0) -> AsyncIterator[Scripted]:
+async def scripted(
+    script: Script, *, token: str | None = None, port: int = 0, files: Mapping[str, bytes] = MappingProxyType({})
+) -> AsyncIterator[Scripted]:
+    """Serve the script, the page, and these files by their paths."""
     conversations: list[Conversation] = []
 
     async def converse(websocket: ServerConnection) -> None:
@@ -120,7 +124,7 @@ async def scripted(script: Script, *, token: str | None = None, port: int = 0) -
             given = {request.headers.get("Authorization", "").removeprefix("Bearer ")}
             given |= {p.strip().removeprefix("openai-insecure-api-key.") for p in offered.split(",")}
             return None if token is None or token in given else _plain(http.HTTPStatus.UNAUTHORIZED)
-        return _file(request.path)
+        return _sent("a.js", files[request.path]) if request.path in files else _file(request.path)
 
     choose = lambda _, offered: "realtime" if "realtime" in offered else None  # noqa: E731
     async with serve(converse, "127.0.0.1", port, process_request=answer, select_subprotocol=choose) as server:
@@ -135,8 +139,11 @@ def _file(path: str) -> Response:
     file = PAGE / (path.split("?", maxsplit=1)[0].lstrip("/") or "index.html")
     if not file.is_file():
         return _plain(http.HTTPStatus.NOT_FOUND)
-    body = file.read_bytes()
-    kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
+    return _sent(file.name, file.read_bytes())
+
+
+def _sent(name: str, body: bytes) -> Response:
+    kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
     headers = {"Content-Type": kind, "Content-Length": str(len(body)), "Connection": "close"}
     return Response(200, "OK", Headers(headers | {"Content-Security-Policy": CSP}), body)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.clients.chromium import launched, needs_chromium, opened, servers, state, type_in, wait
 from tests.clients.conftest import tone
@@ -225,6 +225,48 @@ def test_the_resampler_keeps_tones_and_drops_what_would_fold(chromium: Browser, 
             assert np.sqrt(np.mean(middle**2)) == pytest.approx(np.sqrt(0.5), rel=0.01)
         folded = np.array(page.evaluate(script, [48_000, 24_000, 15_000]))
         assert np.abs(folded[1000:-1000]).max() < 0.003
+
+
+def run(page: Page, module: str, script: str) -> Any:
+    return page.evaluate(f"async () => {{ const it = await import('/{module}'); {script} }}")
+
+
+def test_the_buffer_grows_when_sound_comes_late_and_shrinks_when_it_is_calm(chromium: Browser, served: Any) -> None:
+    with opened(chromium, served(lambda conversation: conversation.until_gone()).url) as page:
+        script = """const jitter = new it.Jitter(), seen = [jitter.targetS];
+            for (let n = 0; n < 9; n++) { jitter.late(); seen.push(jitter.targetS); }
+            for (let n = 0; n < 400; n++) { jitter.played(1); seen.push(jitter.targetS); }
+            return seen;"""
+        seen = run(page, "jitter.js", script)
+    assert seen[0] == 0.06
+    assert seen[1:10] == sorted(seen[1:10])
+    assert seen[9] == 0.4
+    assert seen[10:] == sorted(seen[10:], reverse=True)
+    assert seen[-1] == 0.04
+
+
+def test_what_a_broken_connection_lost_is_sent_again_without_its_sound(chromium: Browser, served: Any) -> None:
+    with opened(chromium, served(lambda conversation: conversation.until_gone()).url) as page:
+        script = """const out = new it.Outbox();
+            out.note({ type: "one" }); out.sound(); out.note({ type: "two" }); out.sound(); out.note({ type: "three" });
+            const missing = out.resume(2).map(({ type }) => type);
+            return [missing, out.count, out.resume(2).length];"""
+        assert run(page, "outbox.js", script) == [["two", "three"], 2, 0]
+
+
+def test_binary_messages_are_as_the_wire_has_them(chromium: Browser, served: Any) -> None:
+    header = np.array([1, 2, 6, 0], "u1").tobytes() + np.array([258, 1500], "<u4").tobytes()
+    speech = header + b"resp_7\0\0" + np.array([1, -2, 300], "<i2").tobytes()
+    with opened(chromium, served(lambda conversation: conversation.until_gone()).url) as page:
+        script = f"""const speech = it.speechOf(new Uint8Array({list(speech)}).buffer);
+            const broken = [[], [1, 2], [2, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], [1, 2, 64, 0, 0, 0, 0, 0, 0, 0, 0, 0]];
+            return [speech.response, speech.sequence, speech.atMs, [...new Int16Array(speech.pcm)],
+                [...new Uint8Array(it.microphoneFrame(new Int16Array([513]).buffer))],
+                broken.map((bytes) => it.speechOf(new Uint8Array(bytes).buffer))];"""
+        found = run(page, "frames.js", script)
+    assert found[:4] == ["resp_7", 258, 1500, [1, -2, 300]]
+    assert found[4] == [1, 1, *[0] * 10, 1, 2]
+    assert found[5] == [None] * 4
 
 
 def test_it_fits_a_phone_and_a_desktop(chromium: Browser, served: Any) -> None:

@@ -78,9 +78,8 @@ def test_it_falls_silent_within_50_ms_of_the_interruption(chromium: Browser, ser
         await conversation.until_gone()
 
     with opened(chromium, "about:blank") as page:
-        page.route("**/tap.js", lambda route: route.fulfill(body=TAP, content_type="text/javascript"))
         page.add_init_script(LISTEN)
-        page.goto(served(script).url)
+        page.goto(served(script, files={"/tap.js": TAP.encode()}).url)
         page.locator("#talk").click()
         expect(page.locator("#transcript").get_by_text("That was all.")).to_be_visible()
         silences = [change["at"] for change in page.evaluate("window.changes") if not change["loud"]]
@@ -153,7 +152,7 @@ def settle(page: Page, session: CDPSession) -> None:
 
 @pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="reads Linux's account of memory")
 def test_half_an_hour_in_one_tab_does_not_grow(chromium: Browser, served: Any) -> None:
-    """The server sends 30 minutes' messages as fast as the page takes them; every reply is cut, so that none is waited for."""
+    """30 minutes of messages come as fast as the page takes them; every reply is cut, so that none is waited for."""
     sound = [pcm(piece) for piece in np.array_split(tone(4.0), 40)]
     words = "The quick brown fox jumps over the lazy dog, and nobody minds it very much at all today. " * 2
 

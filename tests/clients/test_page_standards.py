@@ -1,4 +1,4 @@
-"""What the page promises to everyone: types, accessibility, no motion for who wants none, and a shell that opens offline."""
+"""What the page promises everyone: types, accessibility, stillness for who wants it, a shell that opens offline."""
 
 import re
 import shutil
