@@ -17,6 +17,14 @@ OUTPUT_RATE: Final = 24_000
 
 
 @dataclass(frozen=True, slots=True)
+class Token:
+    """A piece of a transcript that the engine chose at once, and the natural logarithm of its probability."""
+
+    text: str
+    logprob: float
+
+
+@dataclass(frozen=True, slots=True)
 class Transcript:
     """What was said. An empty `text` means that no words were found."""
 
@@ -25,3 +33,5 @@ class Transcript:
     """ISO 639-1, where the engine knows it."""
     logprob: float = 0.0
     """Natural logarithm of its least probable token's probability: how sure the engine is. 0 where it doesn't say."""
+    tokens: tuple[Token, ...] = ()
+    """They spell the text. Empty where the engine doesn't tell them apart."""

@@ -2,15 +2,19 @@
 
 import asyncio
 from dataclasses import replace
+from typing import Final
 
 from audio.types import INPUT_RATE, Samples
 from pipeline import events
 from pipeline.context import Context, Written
 from pipeline.engines import Transcript
-from pipeline.errors import StageError
+from pipeline.errors import RequestError, StageError
 from pipeline.history import History, Item, Spoken
 from pipeline.settings import Settings
 from pipeline.transcribe import transcribe
+
+MAX_PICTURES_BYTES: Final = 64 * 2**20
+"""Of pictures that a conversation keeps, as data URLs."""
 
 
 class Conversation:
@@ -26,11 +30,19 @@ class Conversation:
         self._all_written.set()
 
     async def all_written(self) -> None:
-        """Wait until the words of every message are known."""
+        """Wait until it is known of every message what its words are, or that they can't be found out."""
         await self._all_written.wait()
 
     async def add(self, item: Item, settings: Settings, after: str | None = None) -> None:
         """Put a client's message in. Raises RequestError when it can't stand there."""
+        pictures = sum(len(picture.url) for each in (*self.history, item) for picture in each.pictures)
+        if pictures > MAX_PICTURES_BYTES:
+            limit = MAX_PICTURES_BYTES // 2**20
+            raise RequestError(
+                "too_many_pictures",
+                f"The pictures of a conversation have at most {limit} MiB: delete items with old ones.",
+                "item.content",
+            )
         previous = self.history.add(item, after)
         await self._context.emit(events.ItemAdded(item, previous))
         self._write(item, settings)
@@ -68,7 +80,7 @@ class Conversation:
             return
         self.language = words.language
         if settings.show_transcript:
-            await self._context.emit(events.TranscriptCompleted(item_id, words.text, audio_s))
+            await self._context.emit(events.TranscriptCompleted(item_id, words.text, audio_s, words.tokens))
 
     async def settle(self, item_id: str, words: Transcript | StageError, audio_s: float, settings: Settings) -> None:
         """Report the last word on what the user said, in a message that stands already.

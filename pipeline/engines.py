@@ -21,6 +21,7 @@ __all__ = [
     "Finish",
     "Generated",
     "LanguageModel",
+    "Picture",
     "SpeechToText",
     "TextDelta",
     "TextToSpeech",
@@ -71,11 +72,22 @@ class SpeechToText(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture that the user shows: a data URL of a PNG, JPEG or WebP image."""
+
+    url: str
+    detail: Literal["auto", "low", "high"] = "auto"
+    """How closely it is to be looked at."""
+
+
+@dataclass(frozen=True, slots=True)
 class ChatMessage:
     """One message of the prompt."""
 
     role: Literal["system", "user", "assistant"]
     content: str
+    pictures: tuple[Picture, ...] = ()
+    """What belongs to the words; empty for a model that takes no pictures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +113,11 @@ Generated: TypeAlias = TextDelta | Finish
 
 class LanguageModel(Protocol):
     """Answers a conversation."""
+
+    @property
+    def takes_pictures(self) -> bool:
+        """Whether it understands the pictures of a message. One that doesn't is never given any."""
+        ...
 
     def stream(
         self, messages: Sequence[ChatMessage], *, max_tokens: int, temperature: float

@@ -1,9 +1,10 @@
 """What goes into a session, and what comes out of it. Times named `_s` are seconds of audio since the session began."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from audio.types import Samples
+from audio.types import Samples, Token
 from pipeline.history import Item
 from pipeline.settings import Settings
 from pipeline.timings import Timings
@@ -75,6 +76,13 @@ class TruncateItem:
 
 
 @dataclass(frozen=True, slots=True)
+class ItemReference:
+    """A message that stands in the conversation."""
+
+    item_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class CreateResponse:
     """Answer now. What is None is as in the session's settings."""
 
@@ -83,11 +91,19 @@ class CreateResponse:
     voice: str | None = None
     max_output_tokens: int | None = None
     request_id: str | None = None
+    beside: bool = False
+    """Beside the conversation: nothing of it gets into the history, and it may run while another one does."""
+    input: tuple[Item | ItemReference, ...] | None = None
+    """What is answered instead of the conversation."""
+    metadata: Mapping[str, str] | None = None
+    """The client's own, handed back with the response."""
+    sound_format: str | None = None
+    """Of the response's speech, by its name on the wire."""
 
 
 @dataclass(frozen=True, slots=True)
 class CancelResponse:
-    """Stop the answer that is under way; of this id, where one is given."""
+    """Stop the reply that is under way; or the response of this id, where one is given."""
 
     response_id: str | None = None
     request_id: str | None = None
@@ -141,8 +157,10 @@ class AudioCleared:
 
 @dataclass(frozen=True, slots=True)
 class IdleTimeout:
-    """Nobody has spoken for a while."""
+    """Nobody has spoken since `start_s`, for as long as the settings allow: that is the user's message `item_id`."""
 
+    item_id: str
+    start_s: float
     at_s: float
 
 
@@ -191,6 +209,8 @@ class TranscriptCompleted:
     item_id: str
     text: str
     audio_s: float
+    tokens: tuple[Token, ...] = ()
+    """The text's tokens, where the recogniser tells how probable each of them was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,12 +224,17 @@ class TranscriptFailed:
 
 @dataclass(frozen=True, slots=True)
 class ResponseStarted:
-    """An answer begins: the assistant's message `item_id` comes after `previous_item_id`."""
+    """An answer begins: the assistant's message `item_id` comes after `previous_item_id`.
+
+    `asked` is the request for it, without its input; None when the user's words asked. One that is `beside` the
+    conversation runs whatever else does, and its message is in no history.
+    """
 
     response_id: str
     item_id: str
     previous_item_id: str | None
     output: Literal["audio", "text"]
+    asked: CreateResponse | None = None
 
 
 @dataclass(frozen=True, slots=True)

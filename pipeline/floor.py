@@ -20,6 +20,7 @@ from pipeline.engines import Finish, Transcript
 from pipeline.errors import RequestError, StageError
 from pipeline.history import Item, Spoken, prompt
 from pipeline.reply import Moments, Reply
+from pipeline.response_input import ResponseInput
 from pipeline.settings import Settings
 from pipeline.turn import Brief, Done, Measured, Reached, Says, Sound, TurnOutput, run_turn
 from pipeline.utterance import Utterance, same_words
@@ -167,18 +168,21 @@ class Floor:
 
     # --- A client's requests ---
 
-    async def respond(self, asked: events.CreateResponse, voice_end: float, settings: Settings) -> None:
-        """Answer now. Raises RequestError while the floor is taken."""
+    async def respond(
+        self, asked: events.CreateResponse, voice_end: float, settings: Settings, question: str | None = None
+    ) -> None:
+        """Answer now; `question` is asked after the messages. Raises RequestError while the floor is taken."""
         if self.taken:
             raise RequestError(
                 "conversation_already_has_active_response",
                 "The conversation already has an active response: wait until it is done, or cancel it.",
             )
+        known = ResponseInput(asked.input, self._conversation, self._context, settings)
         await self.discard()
         instructions = settings.instructions if asked.instructions is None else asked.instructions
         brief = replace(
-            _brief(settings, instructions, self._conversation.history),
-            ready=self._conversation.all_written,
+            _brief(settings, instructions, known, question),
+            ready=known.ready,
             output=asked.output or settings.output,
             voice=asked.voice or settings.voice,
             max_tokens=asked.max_output_tokens or settings.max_output_tokens,
@@ -186,7 +190,7 @@ class Floor:
         turn = self._begin(brief, settings, None, None, Moments(voice_end))
         turn.moments.commit = _now()
         await self._step(moves.ReplyStarted())
-        await self._reply(turn)
+        await self._reply(turn, replace(asked, input=None))
 
     async def cancel(self, response_id: str | None) -> None:
         """Stop the response (of this id, where one is given). Raises RequestError when it isn't under way."""
@@ -315,12 +319,13 @@ class Floor:
             seconds = len(audio) / INPUT_RATE
             await self._conversation.tell_words(utterance.id, words, seconds, utterance.settings)
 
-    async def _reply(self, turn: _Turn) -> None:
+    async def _reply(self, turn: _Turn, asked: events.CreateResponse | None = None) -> None:
         self._replying = turn
         reply = turn.reply
         self.echo.clear()
         previous = self._conversation.history.add(reply.item("in_progress", _now()))
-        await self._context.emit(events.ResponseStarted(reply.response_id, reply.item_id, previous, reply.output))
+        start = events.ResponseStarted(reply.response_id, reply.item_id, previous, reply.output, asked)
+        await self._context.emit(start)
         self._open()
 
     def _open(self) -> None:
@@ -366,7 +371,13 @@ def _now() -> float:
 
 def _brief(settings: Settings, instructions: str, known: Iterable[Item], question: str | None = None) -> Brief:
     return Brief(
-        prompt=lambda: prompt(known, instructions, question, max_chars=settings.max_history_chars),
+        prompt=lambda: prompt(
+            known,
+            instructions,
+            question,
+            max_chars=settings.max_history_chars,
+            retention=settings.history_retention,
+        ),
         output=settings.output,
         voice=settings.voice,
         speed=settings.speed,

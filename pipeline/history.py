@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias, assert_never
 
 from audio.types import Samples
-from pipeline.engines import ChatMessage
+from pipeline.engines import ChatMessage, Picture
 from pipeline.errors import RequestError
 
 _CHARS_PER_S: Final = 15.0  # of unhurried English, where a clause's real length isn't known yet
+_PICTURE_CHARS: Final = 2000  # what a picture counts for in a prompt: models make a few hundred tokens of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class Spoken:
     clauses: tuple[Clause, ...] = ()
 
 
-Part: TypeAlias = Text | Spoken
+Part: TypeAlias = Text | Spoken | Picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +60,24 @@ class Item:
     @property
     def text(self) -> str:
         """All its words, as far as they are known."""
-        words = (part.text if isinstance(part, Text) else part.transcript or "" for part in self.parts)
-        return " ".join(word for word in words if word)
+        return " ".join(filter(None, map(_words, self.parts)))
+
+    @property
+    def pictures(self) -> tuple[Picture, ...]:
+        """All its pictures."""
+        return tuple(part for part in self.parts if isinstance(part, Picture))
+
+
+def _words(part: Part) -> str | None:
+    match part:
+        case Text(text):
+            return text
+        case Spoken(transcript):
+            return transcript
+        case Picture():
+            return None
+        case _:
+            assert_never(part)
 
 
 def heard(clauses: Sequence[Clause], seconds: float) -> str:
@@ -157,25 +174,31 @@ class History:
 
 
 def prompt(
-    items: Iterable[Item], instructions: str, question: str | None = None, *, max_chars: int
+    items: Iterable[Item], instructions: str, question: str | None = None, *, max_chars: int, retention: float = 0.5
 ) -> list[ChatMessage]:
     """Return what a language model needs to answer, ending with `question` where there is one.
 
     Messages of the same role in a row become one. When all of it is longer than `max_chars`, the oldest leave in
-    blocks of half of that, and not one by one, so that the prompt's beginning stays the same for many turns.
+    blocks, so that `retention` (0..1) of it is left, and not one by one: the prompt's beginning then stays the same for
+    many turns.
     """
-    spoken = [(item.role, item.text) for item in items if item.text]
+    said = [ChatMessage(item.role, item.text, item.pictures) for item in items if item.text or item.pictures]
     if question:
-        spoken.append(("user", question))
-    block = max_chars // 2
-    excess = sum(len(text) for _, text in spoken) - max_chars
+        said.append(ChatMessage("user", question))
+    block = max(1, round(max_chars * (1 - retention)))
+    excess = sum(map(_length, said)) - max_chars
     to_drop = -(-excess // block) * block
-    while to_drop > 0 and len(spoken) > 1:
-        to_drop -= len(spoken.pop(0)[1])
+    while to_drop > 0 and len(said) > 1:
+        to_drop -= _length(said.pop(0))
     messages = [ChatMessage("system", instructions)] if instructions else []
-    for role, text in spoken:
-        if messages and messages[-1].role == role:
-            messages[-1] = ChatMessage(role, f"{messages[-1].content}\n{text}")
-        else:
-            messages.append(ChatMessage(role, text))
+    for message in said:
+        if messages and messages[-1].role == message.role:
+            last = messages.pop()
+            content = "\n".join(filter(None, (last.content, message.content)))
+            message = ChatMessage(message.role, content, last.pictures + message.pictures)  # noqa: PLW2901
+        messages.append(message)
     return messages
+
+
+def _length(message: ChatMessage) -> int:
+    return len(message.content) + _PICTURE_CHARS * len(message.pictures)

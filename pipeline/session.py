@@ -14,6 +14,8 @@ from typing import Final, assert_never
 
 from audio.types import INPUT_RATE, Samples
 from pipeline import events, moves
+from pipeline.asides import Asides
+from pipeline.blind import Blind
 from pipeline.context import Context, Entry, Heard, Partial, Read, Written
 from pipeline.conversation import Conversation
 from pipeline.engines import Engines
@@ -22,6 +24,7 @@ from pipeline.floor import Floor
 from pipeline.history import Item, Spoken, prompt
 from pipeline.ids import random_id
 from pipeline.inbox import Inbox
+from pipeline.interjection import RUN_UP_S, find_what_was_said
 from pipeline.lanes import Lane
 from pipeline.listening import MAX_HELD_S, Listening
 from pipeline.moves import State, Window
@@ -38,6 +41,8 @@ _ECHO_TAIL_S: Final = 1.0
 """After a reply, for so long its sound may still come in: the client's buffer, the room."""
 _ECHO_LOOK_S: Final = 0.192
 """Voice that is enough to know an echo by; a user who talks over it is noticed the sooner."""
+_SILENCE: Final = "(I have said nothing for a while. Ask me in a few words whether I am still there.)"
+"""What a user's silence means for the model."""
 
 
 class Session:
@@ -48,12 +53,16 @@ class Session:
         # Blocks the session when its events aren't read: speech waits, nothing piles up.
         self._outbox: asyncio.Queue[events.Event] = asyncio.Queue(maxsize=64)
         self._tasks = asyncio.TaskGroup()
+        if not engines.llm.takes_pictures:
+            engines = replace(engines, llm=Blind(engines.llm))
         self._context = Context(engines, self._outbox.put, self._inbox.put, self._spawn, new_id)
         self._settings = settings
         self._taker = TurnTaker(settings.turn_taking)
         self._listening = Listening(self._context)
         self._conversation = Conversation(self._context)
         self._floor = Floor(self._context, self._conversation, self._step)
+        self._asides = Asides(self._context, self._conversation)
+        self._speakers: Final = (self._floor, self._asides)
         self._understanding = Understanding(
             self._context, self._conversation, self._floor, self._listening, settings, self._step
         )
@@ -91,7 +100,7 @@ class Session:
             case moves.Tick() | moves.Sounds() | moves.WasSaid():
                 await self._step(entry)
             case Reached() | Says() | Measured() | Sound() | Done():
-                await self._floor.take(entry)
+                await (self._asides if entry.turn < 0 else self._floor).take(entry)
             case Partial() | Heard() | Read():
                 await self._understanding.take(entry, self._taker.state)
             case Written():
@@ -131,10 +140,13 @@ class Session:
                 await self._floor.cut(item_id)
                 await self._conversation.truncate(item_id, audio_end_s)
                 await self._floor.discard()
+            case events.CreateResponse(beside=True):
+                await self._asides.respond(request, self._settings)
             case events.CreateResponse():
                 await self._floor.respond(request, self._voice_at, self._settings)
             case events.CancelResponse(response_id):
-                await self._floor.cancel(response_id)
+                if not await self._asides.cancel(response_id):
+                    await self._floor.cancel(response_id)
             case _:
                 assert_never(request)
 
@@ -191,9 +203,9 @@ class Session:
         """Return the window as what it is: no voice of the user's, where it is the reply that comes back."""
         if window.probability < self._settings.turn_taking.vad_threshold:
             return window
-        if self._taker.state not in _UTTERANCE and self._floor.may_echo(_ECHO_TAIL_S):
-            voice = self._listening.voice(_ECHO_LOOK_S)
-            if self._floor.echo.is_echo(voice, self._listening.now_s):
+        if self._taker.state not in _UTTERANCE:
+            voice, now_s = self._listening.voice(_ECHO_LOOK_S), self._listening.now_s
+            if any(each.may_echo(_ECHO_TAIL_S) and each.echo.is_echo(voice, now_s) for each in self._speakers):
                 return replace(window, probability=0.0)
         self._voice_at = asyncio.get_running_loop().time()
         return window
@@ -220,7 +232,7 @@ class Session:
             case moves.CommitTurn(voice_end_s):
                 await self._end_utterance(voice_end_s)
             case moves.IdleTimeout():
-                await self._context.emit(events.IdleTimeout(self._listening.now_s))
+                await self._break_silence()
             case _:
                 await self._contend(action)
 
@@ -229,8 +241,10 @@ class Session:
         match action:
             case moves.Hold():
                 self._floor.hold()
-            case moves.AskWhatWasSaid(contest, ended, start_s):
-                self._understanding.ask_what_was_said(contest, start_s, ended=ended)
+            case moves.AskWhatWasSaid(start_s=start_s):
+                audio = self._listening.since(start_s - RUN_UP_S)
+                fast, reply = self._understanding.fast, self._floor.last_words
+                self._spawn(find_what_was_said(self._context, action, audio, fast, reply))
             case moves.Resume():
                 self._floor.resume()
             case moves.Interrupt():
@@ -250,6 +264,20 @@ class Session:
         await self._context.emit(events.SpeechStopped(utterance.id, voice_end_s))
         await self._floor.commit(utterance, interrupt=self._settings.turn_taking.interrupt_response)
 
+    async def _break_silence(self) -> None:
+        """Take the silence for a message, and answer it."""
+        if self._floor.taken:
+            return
+        taking, now_s = self._settings.turn_taking, self._listening.now_s
+        item = Item(self._context.new_id("item"), "user", (Spoken(""),))
+        start_s = max(0.0, now_s - (taking.idle_timeout_s or 0.0))
+        await self._context.emit(events.IdleTimeout(item.id, start_s, now_s))
+        await self._conversation.add_utterance(item, self._settings)
+        if self._settings.show_transcript:
+            await self._context.emit(events.TranscriptCompleted(item.id, "", now_s - start_s))
+        if taking.create_response:
+            await self._floor.respond(events.CreateResponse(), self._voice_at, self._settings, _SILENCE)
+
     async def _ask_turn_detector(self, pause: int, audio: Samples) -> None:
         engines = self._context.engines
         try:
@@ -264,6 +292,8 @@ class Session:
         """Let the model read what the first answer begins with, before it is asked for."""
         settings = self._settings
         messages = prompt(self._conversation.history, settings.instructions, max_chars=settings.max_history_chars)
+        if not messages:
+            return
         try:
             await self._context.engines.llm.prefill(messages)
         except Exception as error:  # noqa: BLE001 - it only saves time; a real failure shows in the first turn

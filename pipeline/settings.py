@@ -73,4 +73,6 @@ class Settings:
     temperature: float = 0.7
     max_history_chars: int = 6000
     """Older messages leave the prompt when it gets longer."""
+    history_retention: float = 0.5
+    """The part (0..1) of that which is left then."""
     turn_taking: TurnTaking = field(default_factory=TurnTaking)

@@ -35,8 +35,10 @@ class Brief:
     """Makes the prompt, the question included."""
     error: StageError | None = None
     """Why the question isn't known; the person then hears an apology."""
-    ready: Callable[[], Awaitable[object]] | None = None
-    """Waits until the prompt can be made; None where it can be at once."""
+    ready: Callable[[], Awaitable[StageError | None]] | None = None
+    """Waits until the prompt can be made, and returns why it can't be; None where it can be at once."""
+    apologise: bool = True
+    """Whether somebody hears the reply, and is told when there is none."""
     output: Literal["audio", "text"] = "audio"
     voice: str | None = None
     speed: float = 1.0
@@ -97,11 +99,12 @@ Put: TypeAlias = Callable[[str], Awaitable[None]]
 
 async def run_turn(turn: int, brief: Brief, engines: Engines, gate: asyncio.Event, post: Post) -> None:
     """Answer `brief`, posting everything under the number `turn`. Never raises for a failing engine."""
+    error = brief.error
     if brief.ready is not None:
-        await brief.ready()
+        error = await brief.ready() or error
     answer = _Answer(turn, brief, engines, gate, post)
-    error = brief.error or await answer.attempt(answer.think)
-    if error is not None and not answer.delivered and error.stage is not Stage.SPEAK:
+    error = error or await answer.attempt(answer.think)
+    if error is not None and brief.apologise and not answer.delivered and error.stage is not Stage.SPEAK:
         # A person who hears nothing can't know why.
         await answer.attempt(answer.recite)
     # What failed before the commit is nobody's business until then.

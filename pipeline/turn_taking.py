@@ -112,7 +112,7 @@ class TurnTaker:
 
     def _listening_window(self, window: Window, now: float) -> list[Action]:
         self._count(window)
-        if self._settings.mode == "manual" or not _reached(self._voice_s, self._settings.start_s):
+        if self._settings.mode == "manual" or not self._voice_lasts(self._settings.start_s):
             return []
         return [self._start(now, self._now_s - self._voice_s)]
 
@@ -148,7 +148,7 @@ class TurnTaker:
         self._expect_more(now)
         if self._too_long():
             return [self._commit(reopens=False)]
-        if _reached(self._voice_s, self._settings.resume_s):
+        if self._voice_lasts(self._settings.resume_s):
             self.state = State.HEARING
             self._silence_s = 0.0
             return [Discard()]
@@ -195,8 +195,8 @@ class TurnTaker:
         if settings.mode == "manual":
             return []
         if not settings.interrupt_response:
-            return [self._start(now, self._now_s - self._voice_s)] if self._loud(settings.start_s) else []
-        if not self._loud(settings.hold_s):
+            return [self._start(now, self._now_s - self._voice_s)] if self._voice_lasts(settings.start_s) else []
+        if not self._voice_lasts(settings.hold_s):
             return []
         self.state = State.CONTESTED
         self._contest += 1
@@ -283,7 +283,7 @@ class TurnTaker:
         wait = self._settings.follow_up_s if self._settings.wake else self._settings.idle_timeout_s
         self.deadline = None if wait is None else now + wait
 
-    def _loud(self, limit_s: float) -> bool:
+    def _voice_lasts(self, limit_s: float) -> bool:
         return _reached(self._voice_s, limit_s)
 
     def _resume(self) -> list[Action]:

@@ -9,14 +9,13 @@ the answer was heard.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from typing import Final, assert_never
 
 from audio.types import INPUT_RATE, Samples
 from pipeline import events, moves
-from pipeline.backchannel import what_was_said
 from pipeline.context import Context, Heard, Partial, Read
 from pipeline.conversation import Conversation
-from pipeline.echo import says_the_same
 from pipeline.endings import LIKELY, finished
 from pipeline.engines import SpeechToText, Transcript
 from pipeline.errors import StageError
@@ -24,15 +23,13 @@ from pipeline.floor import Floor
 from pipeline.history import prompt
 from pipeline.lanes import Lane
 from pipeline.listening import Captions, Listening
-from pipeline.moves import Reads, Said, State, WasSaid
+from pipeline.moves import Reads, State
 from pipeline.settings import Settings
 from pipeline.transcribe import transcribe
 from pipeline.utterance import Utterance, meaning
 
 log = logging.getLogger(__name__)
 
-_RUN_UP_S: Final = 0.2
-"""Sound before a voice that a recogniser needs to get its first word."""
 _FADING: Final = 0.75
 _FULL: Final = 0.9
 """Probabilities of voice: one that falls below the first, after it was above the second, may be dying away."""
@@ -48,6 +45,32 @@ _LAST_WORDS: Final = 2
 """Words that tell whether an utterance is over, when the reference recogniser heard others before them."""
 _STRAYS: Final = 2
 """Doubtful transcripts in a row, with other words than those that an answer is prepared for, that make it void."""
+
+
+@dataclass(slots=True)
+class _SoFar:
+    """What has been found out about an utterance that isn't over."""
+
+    finding: asyncio.Task[None] | None = None
+    """Finds its words in a pause."""
+    reading: str | None = None
+    """Words that the model is reading."""
+    read: dict[tuple[str, ...], float | None] = field(default_factory=dict)
+    """What it has read, and how finished it found it."""
+    certain: int = 0
+    """Words that will stay and that it has read."""
+    wanted: Transcript | None = None
+    """The words, as last guessed."""
+    last: Partial | None = None
+    """The last transcript that was made while the user spoke."""
+    strays: int = 0
+    """Doubtful transcripts in a row with other words than those that an answer is prepared for."""
+    fading: bool = False
+    """Whether the voice was full, so that it can fade."""
+    adopts: bool = False
+    """Whether the look under way is the pause's."""
+    pause: int | None = None
+    """The pause that is weighed."""
 
 
 class Understanding:
@@ -71,16 +94,7 @@ class Understanding:
         self._step = step  # tells the turn-taker what the words say
         engines = context.engines
         self._captions = None if engines.live is None else Captions(context, engines.live)
-        self._finding: asyncio.Task[None] | None = None
-        self._reading: str | None = None  # words that the model is reading
-        self._read: dict[tuple[str, ...], float | None] = {}  # what it has read, and how finished it found it
-        self._wanted: Transcript | None = None  # the utterance's words, as last guessed
-        self._last: Partial | None = None  # the last transcript that was made while the user spoke
-        self._strays = 0
-        self._certain = 0  # words that will stay and that the model has read
-        self._fading = False
-        self._adopts = False  # whether the look under way is the pause's
-        self._pause: int | None = None  # the pause that is weighed
+        self._so_far = _SoFar()
 
     def update(self, settings: Settings) -> None:
         """Go on with new settings."""
@@ -93,18 +107,16 @@ class Understanding:
     def begin(self) -> Utterance:
         """Begin a new utterance."""
         self.utterance = Utterance(self._context.new_id("item"), self.settings, 0.0, checkable=self._checkable)
-        self._finding = None  # what is found of the last one is still welcome
-        self._reading, self._read, self._wanted, self._pause = None, {}, None, None
-        self._last, self._strays, self._certain, self._fading, self._adopts = None, 0, 0, False, False
+        self._so_far = _SoFar()  # what is still being found of the last one stays welcome
         if self._captions is not None:
             self._captions.begin(self.utterance.id)
         return self.utterance
 
     def follow(self, voice: float) -> None:
         """Write down what has been said so far, if it is time; `voice`: how probably there is one now."""
-        fades = self._fading and voice < _FADING
-        self._fading = voice >= _FULL or (self._fading and not fades)
-        if self._captions is not None and self._fast is not None:
+        fades = self._so_far.fading and voice < _FADING
+        self._so_far.fading = voice >= _FULL or (self._so_far.fading and not fades)
+        if self._captions is not None and self.fast is not None:
             self._captions.follow(self._listening, at_once=fades)
 
     async def speculate(self) -> None:
@@ -113,19 +125,19 @@ class Understanding:
 
     async def weigh(self, pause: int) -> None:
         """Answer with Reads(pause, …) when it is known how finished the words are."""
-        self._pause = pause
+        self._so_far.pause = pause
         await self._find()
         await self._tell()
 
     async def goes_on(self) -> None:
         """Forget what was found in the pause: the user has not finished."""
-        self._pause = None
-        self._adopts = False
-        if self._finding is not None:
-            self._finding.cancel()
-            self._finding = None
+        self._so_far.pause = None
+        self._so_far.adopts = False
+        if self._so_far.finding is not None:
+            self._so_far.finding.cancel()
+            self._so_far.finding = None
         self.utterance.goes_on()
-        if self._fast is None:
+        if self.fast is None:
             # Nobody will tell when the words become others.
             await self._floor.discard()
 
@@ -161,9 +173,9 @@ class Understanding:
             await self._context.emit(events.TranscriptDelta(partial.item_id, fresh))
         if partial.item_id != self.utterance.id:
             return
-        self._last = partial
-        if self._adopts:
-            self._adopts = False
+        self._so_far.last = partial
+        if self._so_far.adopts:
+            self._so_far.adopts = False
             await self._adopt(partial)
         elif state is State.HEARING:
             await self._guess(partial.transcript)
@@ -171,18 +183,18 @@ class Understanding:
     async def _guess(self, words: Transcript) -> None:
         """Take words that were written down while the user speaks for all of the utterance, if they are clear."""
         if self.utterance.trusts(words):
-            self._strays = 0
+            self._so_far.strays = 0
             await self._want(words)
         elif words.text and not self._floor.prepared(self.utterance, words):
-            self._strays += 1
-            if self._strays >= _STRAYS:
-                self._wanted = None
+            self._so_far.strays += 1
+            if self._so_far.strays >= _STRAYS:
+                self._so_far.wanted = None
                 await self._floor.discard()
             assert self._captions is not None
             certain = self._captions.certain.split()
-            if not self._floor.prepares and len(certain) >= self._certain + _READ_WORDS:
+            if not self._floor.prepares and len(certain) >= self._so_far.certain + _READ_WORDS:
                 # They stay, whatever comes: the model need not read them then.
-                self._certain = len(certain)
+                self._so_far.certain = len(certain)
                 self._start_reading(" ".join(certain))
 
     async def _adopt(self, partial: Partial) -> None:
@@ -191,7 +203,7 @@ class Understanding:
         seconds = len(audio) / INPUT_RATE
         await self._take_heard(Heard(utterance.id, utterance.hearing, partial.transcript, seconds, checked=False))
         if self._checkable:
-            self._finding = self._context.spawn(
+            self._so_far.finding = self._context.spawn(
                 self._find_checked(utterance.id, utterance.hearing, audio, partial.transcript)
             )
 
@@ -219,11 +231,11 @@ class Understanding:
             await self._floor.correct(heard.item_id, heard.transcript)
 
     async def _take_read(self, read: Read) -> None:
-        if read.item_id != self.utterance.id or read.text != self._reading:
+        if read.item_id != self.utterance.id or read.text != self._so_far.reading:
             return
-        self._reading = None
-        self._read[meaning(read.text)] = read.finished
-        wanted = self._wanted
+        self._so_far.reading = None
+        self._so_far.read[meaning(read.text)] = read.finished
+        wanted = self._so_far.wanted
         if wanted is None:
             return
         if self._has_read(wanted):
@@ -234,7 +246,7 @@ class Understanding:
     def _looks_finished(self, words: Transcript) -> bool:
         return (
             self._floor.discarded < _GUESSES
-            and finished(words.text, self._read.get(meaning(words.text))) >= LIKELY
+            and finished(words.text, self._so_far.read.get(meaning(words.text))) >= LIKELY
             and self._idle
         )
 
@@ -244,7 +256,7 @@ class Understanding:
         """Take these for the utterance's words until better ones come, and let the model read them."""
         if not words.text:
             return
-        self._wanted = words
+        self._so_far.wanted = words
         if self._floor.prepared(self.utterance, words):
             await self._tell()
             return
@@ -252,7 +264,7 @@ class Understanding:
         if self.utterance.committed is None and not self._has_read(words):
             self._start_reading(words.text)
             return
-        if self._pause is not None or self.utterance.asked or self._looks_finished(words):
+        if self._so_far.pause is not None or self.utterance.asked or self._looks_finished(words):
             await self._prepare(words)
         await self._tell()
 
@@ -263,26 +275,26 @@ class Understanding:
 
     async def _tell(self) -> None:
         """Tell the turn-taker how finished the words are."""
-        if self._pause is None or self._wanted is None or not self.utterance.asked:
+        if self._so_far.pause is None or self._so_far.wanted is None or not self.utterance.asked:
             return
         if self.utterance.fast is None and self.utterance.checked is None:
             return  # they are words from before the pause
-        model = self._read.get(meaning(self._wanted.text))
-        await self._step(Reads(self._pause, finished(self._wanted.text, model)))
+        model = self._so_far.read.get(meaning(self._so_far.wanted.text))
+        await self._step(Reads(self._so_far.pause, finished(self._so_far.wanted.text, model)))
 
     def _has_read(self, words: Transcript) -> bool:
         """Tell whether it is known how finished the words are: for that, the last ones are enough."""
         wanted = meaning(words.text)
-        if wanted not in self._read and self.utterance.checked is not None:
-            for read, finds in self._read.items():
+        if wanted not in self._so_far.read and self.utterance.checked is not None:
+            for read, finds in self._so_far.read.items():
                 if read[-_LAST_WORDS:] == wanted[-_LAST_WORDS:]:
-                    self._read[wanted] = finds
+                    self._so_far.read[wanted] = finds
                     break
-        return wanted in self._read
+        return wanted in self._so_far.read
 
     def _start_reading(self, text: str) -> None:
-        if self._reading is None and self.utterance.committed is None and (self.utterance.asked or self._idle):
-            self._reading = text
+        if self._so_far.reading is None and self.utterance.committed is None and (self.utterance.asked or self._idle):
+            self._so_far.reading = text
             self._context.spawn(self._let_read(self.utterance.id, text))
 
     async def _let_read(self, item_id: str, text: str) -> None:
@@ -313,7 +325,7 @@ class Understanding:
         return engines.live is not engines.stt
 
     @property
-    def _fast(self) -> SpeechToText | None:
+    def fast(self) -> SpeechToText | None:
         """The fast recogniser, where it knows the language."""
         spoken = self.settings.language or self._conversation.language or "en"
         return self._context.engines.live if spoken == "en" else None
@@ -328,11 +340,16 @@ class Understanding:
         # A hint of another language is no proof: words that the fast recogniser is sure of are English.
         fast = self._context.engines.live if self.settings.language in (None, "en") else None
         if fast is not None and self._captions is not None and (self._captions.pending or 0.0) >= since_s:
-            self._adopts = True
-        elif fast is not None and self._last is not None and self._last.end_s >= since_s and self._last.transcript.text:
-            await self._adopt(self._last)
+            self._so_far.adopts = True
+        elif (
+            fast is not None
+            and self._so_far.last is not None
+            and self._so_far.last.end_s >= since_s
+            and self._so_far.last.transcript.text
+        ):
+            await self._adopt(self._so_far.last)
         else:
-            self._finding = self._context.spawn(
+            self._so_far.finding = self._context.spawn(
                 self._find_words(utterance.id, utterance.hearing, self._listening.utterance(), fast)
             )
 
@@ -355,19 +372,3 @@ class Understanding:
         async with engines.lanes.enter(Lane.CHECK if sure else Lane.WORDS, _CHECK_WITHIN_S):
             checked = await transcribe(engines.stt, audio, settings.language, settings.transcription_prompt)
         await self._context.post(Heard(item_id, hearing, checked, len(audio) / INPUT_RATE, checked=True))
-
-    def ask_what_was_said(self, contest: int, start_s: float, *, ended: bool) -> None:
-        """Answer with WasSaid(contest, ended, …): what the user's voice since `start_s` means for the reply."""
-        audio = self._listening.since(start_s - _RUN_UP_S)
-        self._context.spawn(self._find_what_was_said(contest, ended, audio, self._fast, self._floor.last_words))
-
-    async def _find_what_was_said(
-        self, contest: int, ended: bool, audio: Samples, fast: SpeechToText | None, reply: str
-    ) -> None:
-        said = Said.UNKNOWN
-        if fast is not None:
-            async with self._context.engines.lanes.enter(Lane.WORDS):
-                heard = await transcribe(fast, audio, "en", "")
-            if isinstance(heard, Transcript):
-                said = Said.NOTHING if says_the_same(heard.text, reply) else what_was_said(heard, ended=ended)
-        await self._context.post(WasSaid(contest, ended, said))

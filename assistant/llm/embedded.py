@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import aclosing
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from assistant.llm.prompts import Template
 from assistant.llm.slots import Slots, rendered
@@ -65,6 +65,8 @@ class EmbeddedLlm:
         self._slots = Slots(max(parallel, _SLOTS), rendered(beginning), read)
         self._threads = ThreadPoolExecutor(max(parallel, _SLOTS), thread_name_prefix="llm")
         self._closing = threading.Event()
+
+    takes_pictures: Final = False
 
     async def warm(self) -> None:
         """Touch every weight once, so that the first answer doesn't wait for the disk."""

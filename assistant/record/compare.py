@@ -145,7 +145,8 @@ def _bare(tree: Tree, ids: AbstractSet[str]) -> Tree:
         case list():
             return [_bare(each, ids) for each in tree]
         case dict():
-            return {key: _bare(each, ids) for key, each in tree.items()}
+            # What is empty is as good as absent: older recordings lack what was added since.
+            return {key: _bare(each, ids) for key, each in tree.items() if each is not None and each != []}
         case _:
             return tree
 

@@ -7,9 +7,9 @@ The voice detector's calls take no time and have one line each; so has each look
 because they tell of the other sessions.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager
-from dataclasses import replace
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterator, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager, contextmanager
+from dataclasses import dataclass, replace
 from itertools import count
 from typing import TypeVar
 
@@ -48,6 +48,13 @@ def recorded(engines: Engines, tape: Tape) -> Engines:
     )
 
 
+@dataclass(slots=True)
+class _Call:
+    number: int
+    asked: float
+    """When the session began to wait for what comes next of it."""
+
+
 class _Calls:
     """Numbers the calls of one session and notes them."""
 
@@ -55,49 +62,43 @@ class _Calls:
         self._tape = tape
         self._numbers = count(1)
 
-    def _begin(self, kind: str, arguments: Mapping[str, object]) -> int:
-        number = next(self._numbers)
-        tape = self._tape
-        tape.note(CALLS, identity, call=number, at=tape.now(), kind=kind, heard=tape.heard, arguments=arguments)
-        return number
-
-    def _end(self, number: int, asked: float, end: str, **result: object) -> None:
-        self._tape.note(CALLS, inline, call=number, asked=asked, at=self._tape.now(), end=end, **result)
-
     async def answer(self, kind: str, arguments: Mapping[str, object], work: Awaitable[T]) -> T:
         """Await `work`, and note how it went."""
-        asked = self._tape.now()
-        number = self._begin(kind, arguments)
-        try:
+        with self._call(kind, arguments) as call:
             value = await work
-        except Exception as error:
-            self._end(number, asked, "raised", error=type(error).__name__, message=str(error))
-            raise
-        except BaseException:
-            self._end(number, asked, "left")
-            raise
-        self._end(number, asked, "returned", value=value)
+        self._end(call, "returned", value=value)
         return value
 
     async def stream(
         self, kind: str, arguments: Mapping[str, object], work: AsyncGenerator[T, None]
     ) -> AsyncGenerator[T, None]:
         """Pass on what `work` yields, and note it."""
-        asked = self._tape.now()
-        number = self._begin(kind, arguments)
-        try:
+        with self._call(kind, arguments) as call:
             async with aclosing(work):
                 async for piece in work:
-                    self._tape.note(CALLS, SPEECH, call=number, asked=asked, at=self._tape.now(), piece=piece)
+                    at = self._tape.now()
+                    self._tape.note(CALLS, SPEECH, call=call.number, asked=call.asked, at=at, piece=piece)
                     yield piece
-                    asked = self._tape.now()
+                    call.asked = self._tape.now()
+        self._end(call, "returned")
+
+    @contextmanager
+    def _call(self, kind: str, arguments: Mapping[str, object]) -> Iterator[_Call]:
+        """Note that a call begins and, if that is so, that it failed or was left."""
+        tape = self._tape
+        call = _Call(next(self._numbers), tape.now())
+        tape.note(CALLS, identity, call=call.number, at=call.asked, kind=kind, heard=tape.heard, arguments=arguments)
+        try:
+            yield call
         except Exception as error:
-            self._end(number, asked, "raised", error=type(error).__name__, message=str(error))
+            self._end(call, "raised", error=type(error).__name__, message=str(error))
             raise
         except BaseException:
-            self._end(number, asked, "left")
+            self._end(call, "left")
             raise
-        self._end(number, asked, "returned")
+
+    def _end(self, call: _Call, end: str, **result: object) -> None:
+        self._tape.note(CALLS, inline, call=call.number, asked=call.asked, at=self._tape.now(), end=end, **result)
 
 
 class _VoiceStream:
@@ -154,6 +155,10 @@ class _LanguageModel:
     def __init__(self, model: LanguageModel, calls: _Calls) -> None:
         self._model = model
         self._calls = calls
+
+    @property
+    def takes_pictures(self) -> bool:
+        return self._model.takes_pictures
 
     def stream(
         self, messages: Sequence[ChatMessage], *, max_tokens: int, temperature: float

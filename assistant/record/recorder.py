@@ -81,6 +81,7 @@ class Recorder:
                 "models": self._models,
                 "cores": cores(),
                 "live": engines.live is not None,
+                "pictures": engines.llm.takes_pictures,
                 "settings": encode(settings, inline),
             }
             tape = Tape(self.root / f"{now:%Y%m%dT%H%M%SZ}-{session_id}", manifest, open_file=self._open)

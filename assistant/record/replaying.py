@@ -22,7 +22,7 @@ def replaying(stored: Stored, trace: Trace) -> Engines:
         turn=_TurnDetector(calls),
         stt=_SpeechToText("stt.transcribe", calls),
         live=_SpeechToText("live.transcribe", calls) if stored.live else None,
-        llm=_LanguageModel(calls),
+        llm=_LanguageModel(calls, stored.pictures),
         tts=_TextToSpeech(calls),
         lanes=_Lanes(stored),
     )
@@ -76,8 +76,9 @@ class _SpeechToText:
 
 
 class _LanguageModel:
-    def __init__(self, calls: Calls) -> None:
+    def __init__(self, calls: Calls, takes_pictures: bool) -> None:
         self._calls = calls
+        self.takes_pictures = takes_pictures
 
     async def stream(
         self, messages: Sequence[ChatMessage], *, max_tokens: int, temperature: float

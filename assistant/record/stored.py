@@ -108,5 +108,7 @@ class Stored:
     """Whether the recording has its end; otherwise it was cut off."""
     failure: str | None = None
     """The kind of error that ended the session."""
+    pictures: bool = False
+    """Whether the language model took pictures."""
     remarks: list[str] = field(default_factory=list)
     """What a reader should know: what is missing, what this version doesn't know."""

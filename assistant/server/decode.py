@@ -1,10 +1,11 @@
 """What a client's event asks of the conversation."""
 
-from collections.abc import Iterator
-from typing import Final, assert_never
+from collections.abc import Iterator, Sequence
+from typing import Final, TypeVar, assert_never
 
 import numpy as np
 from openai.types.realtime import (
+    ConversationItem,
     ConversationItemCreateEvent,
     ConversationItemDeleteEvent,
     ConversationItemRetrieveEvent,
@@ -16,14 +17,16 @@ from openai.types.realtime import (
     RealtimeConversationItemAssistantMessage,
     RealtimeConversationItemSystemMessage,
     RealtimeConversationItemUserMessage,
-    RealtimeResponseCreateParams,
     ResponseCancelEvent,
-    ResponseCreateEvent,
 )
+from openai.types.realtime.realtime_conversation_item_user_message import Content as UserContent
+from openai.types.realtime.response_item_reference import ResponseItemReference
 
+from assistant.server.pictures import picture
+from assistant.server.response_check import check_response
 from assistant.server.session_config import MOST_TOKENS, SessionConfig
 from assistant.server.sound import SoundFormat, SoundIn
-from assistant.server.wire import ClientEvent, SessionUpdate, decode_base64
+from assistant.server.wire import ClientEvent, ClientItem, ResponseCreate, SessionUpdate, decode_base64
 from audio.types import INPUT_RATE, Samples
 from pipeline import events
 from pipeline.errors import RequestError
@@ -55,15 +58,15 @@ class Decoder:
                 self._sound.flush()
                 yield events.Clear(event.event_id)
             case ConversationItemCreateEvent():
-                yield events.CreateItem(self._item(event), event.previous_item_id, event.event_id)
+                yield events.CreateItem(self._item(event.item, "item"), event.previous_item_id, event.event_id)
             case ConversationItemRetrieveEvent():
                 yield events.RetrieveItem(event.item_id, event.event_id)
             case ConversationItemDeleteEvent():
                 yield events.DeleteItem(event.item_id, event.event_id)
             case ConversationItemTruncateEvent():
                 yield events.TruncateItem(event.item_id, max(0, event.audio_end_ms) / 1000, event.event_id)
-            case ResponseCreateEvent():
-                yield _response(event.response or RealtimeResponseCreateParams(), event.event_id)
+            case ResponseCreate():
+                yield self._response(event)
             case ResponseCancelEvent():
                 yield events.CancelResponse(event.response_id, event.event_id)
             case OutputAudioBufferClearEvent():
@@ -78,48 +81,84 @@ class Decoder:
         self.config = updated
         return events.Update(updated.settings())
 
-    def _item(self, event: ConversationItemCreateEvent) -> Item:
-        item = event.item
+    def _item(self, item: ConversationItem, at: str) -> Item:
+        """Return a client's item, which stands at the path `at` of its event."""
         match item:
             case RealtimeConversationItemSystemMessage():
-                parts = [_text(part.type, part.text, "input_text", at) for at, part in enumerate(item.content)]
+                parts = [_text(part.type, part.text, "input_text", where) for where, part in _parts(item.content, at)]
             case RealtimeConversationItemAssistantMessage():
                 parts = [
-                    _assistant_part(part.type, part.text, part.transcript, at) for at, part in enumerate(item.content)
+                    _assistant_part(part.type, part.text, part.transcript, where)
+                    for where, part in _parts(item.content, at)
                 ]
             case RealtimeConversationItemUserMessage():
                 form = self.config.input_format
-                parts = [
-                    _sound_part(part.audio, part.transcript, form, at)
-                    if part.type == "input_audio"
-                    else _text(part.type, part.text, "input_text", at)
-                    for at, part in enumerate(item.content)
-                ]
+                parts = [_user_part(part, form, where) for where, part in _parts(item.content, at)]
             case _:
-                raise RequestError("unsupported_item", f"Items of type {item.type} aren't supported yet.", "item.type")
+                raise RequestError("unsupported_item", f"Items of type {item.type} aren't supported yet.", f"{at}.type")
         if not parts:
-            raise RequestError("invalid_value", "item.content needs at least one part.", "item.content")
+            raise RequestError("invalid_value", f"{at}.content needs at least one part.", f"{at}.content")
         return Item(item.id or random_id("item"), item.role, tuple(parts))
 
+    def _response(self, event: ResponseCreate) -> events.CreateResponse:
+        wanted = event.response
+        check_response(wanted, self.config)
+        spoken = wanted.audio.output if wanted.audio is not None else None
+        voice = None if spoken is None else spoken.voice
+        tokens = MOST_TOKENS if wanted.max_output_tokens == "inf" else wanted.max_output_tokens
+        given = event.input
+        return events.CreateResponse(
+            instructions=wanted.instructions,
+            output=wanted.output_modalities[0] if wanted.output_modalities else None,
+            voice=voice if voice is None or isinstance(voice, str) else voice.id,
+            max_output_tokens=tokens,
+            request_id=event.event_id,
+            beside=wanted.conversation == "none",
+            input=None if given is None else tuple(self._input(each, at) for at, each in enumerate(given)),
+            metadata=wanted.metadata,
+            sound_format=None if spoken is None or spoken.format is None else spoken.format.type,
+        )
 
-def _text(kind: str | None, text: str | None, wanted: str, at: int) -> Part:
+    def _input(self, item: ClientItem | ResponseItemReference, at: int) -> Item | events.ItemReference:
+        if isinstance(item, ResponseItemReference):
+            return events.ItemReference(item.id)
+        return self._item(item, f"response.input.{at}")
+
+
+_P = TypeVar("_P")
+
+
+def _parts(content: Sequence[_P], at: str) -> Iterator[tuple[str, _P]]:
+    return ((f"{at}.content.{number}", part) for number, part in enumerate(content))
+
+
+def _text(kind: str | None, text: str | None, wanted: str, at: str) -> Part:
     if kind not in (wanted, None):
-        param = f"item.content.{at}.type"
-        raise RequestError("unsupported_content", f"{param}: {kind} isn't supported yet; use {wanted}.", param)
+        raise RequestError(
+            "unsupported_content", f"{at}.type: {kind} isn't possible there; use {wanted}.", f"{at}.type"
+        )
     if text is None:
-        param = f"item.content.{at}.text"
-        raise RequestError("missing_required_parameter", f"{param} is required.", param)
+        raise RequestError("missing_required_parameter", f"{at}.text is required.", f"{at}.text")
     return Text(text)
 
 
-def _assistant_part(kind: str | None, text: str | None, transcript: str | None, at: int) -> Part:
+def _assistant_part(kind: str | None, text: str | None, transcript: str | None, at: str) -> Part:
     if kind == "output_audio" and transcript is not None:
         return Spoken(transcript)
     return _text(kind, text, "output_text", at)
 
 
-def _sound_part(audio: str | None, transcript: str | None, form: SoundFormat, at: int) -> Part:
-    param = f"item.content.{at}.audio"
+def _user_part(part: UserContent, form: SoundFormat, at: str) -> Part:
+    match part.type:
+        case "input_audio":
+            return _sound_part(part.audio, part.transcript, form, f"{at}.audio")
+        case "input_image":
+            return picture(part.image_url, part.detail, f"{at}.image_url")
+        case _:
+            return _text(part.type, part.text, "input_text", at)
+
+
+def _sound_part(audio: str | None, transcript: str | None, form: SoundFormat, param: str) -> Part:
     if audio is None:
         if transcript is not None:
             return Spoken(transcript)
@@ -131,26 +170,3 @@ def _sound_part(audio: str | None, transcript: str | None, form: SoundFormat, at
 def _pieces(samples: Samples) -> Iterator[events.Audio]:
     for start in range(0, len(samples), _PIECE):
         yield events.Audio(samples[start : start + _PIECE])
-
-
-def _response(wanted: RealtimeResponseCreateParams, event_id: str | None) -> events.CreateResponse:
-    if wanted.conversation == "none" or wanted.input is not None:
-        param = "response.input" if wanted.input is not None else "response.conversation"
-        raise RequestError("unsupported_response", f"{param}: out-of-band responses aren't supported yet.", param)
-    modalities = wanted.output_modalities
-    if modalities is not None and len(modalities) != 1:
-        param = "response.output_modalities"
-        raise RequestError("invalid_value", f'{param} is ["audio"] or ["text"], not both.', param)
-    tokens = MOST_TOKENS if wanted.max_output_tokens == "inf" else wanted.max_output_tokens
-    if isinstance(tokens, int) and not 1 <= tokens <= MOST_TOKENS:
-        param = "response.max_output_tokens"
-        raise RequestError("invalid_value", f"{param} is 1 to {MOST_TOKENS}, not {tokens}.", param)
-    spoken = wanted.audio.output if wanted.audio is not None else None
-    voice = None if spoken is None else spoken.voice
-    return events.CreateResponse(
-        instructions=wanted.instructions,
-        output=modalities[0] if modalities else None,
-        voice=voice if voice is None or isinstance(voice, str) else voice.id,
-        max_output_tokens=tokens if isinstance(tokens, int) else None,
-        request_id=event_id,
-    )

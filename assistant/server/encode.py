@@ -3,17 +3,16 @@
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final, Literal, assert_never
+from typing import Literal, assert_never, cast
 
-from assistant.server.session_config import SessionConfig, Tree
-from assistant.server.sound import SoundOut
+from assistant.server.session_config import SessionConfig, Tree, format_object
+from assistant.server.sound import SoundFormat, SoundOut
+from assistant.server.transcripts import Transcripts
 from assistant.server.wire import Message, encode_base64, error_message
 from pipeline import events
+from pipeline.engines import Picture
 from pipeline.history import Item, Part, Spoken, Text
-from pipeline.ids import random_id
 from pipeline.timings import Timings
-
-_TRANSCRIPTION: Final = "conversation.item.input_audio_transcription"
 
 
 @dataclass(slots=True)
@@ -30,6 +29,7 @@ class Encoder:
     def __init__(self, config: SessionConfig) -> None:
         self.config = config
         self._open: dict[str, _Open] = {}
+        self._transcripts = Transcripts()
 
     def messages(self, event: events.Event) -> Iterator[Message]:  # noqa: PLR0912 - one branch an event
         """Yield the messages that tell the client of `event`."""
@@ -45,8 +45,9 @@ class Encoder:
                 yield {"type": "input_audio_buffer.committed", "item_id": item_id, "previous_item_id": previous}
             case events.AudioCleared():
                 yield {"type": "input_audio_buffer.cleared"}
-            case events.IdleTimeout(at_s):
-                yield self._idle(at_s)
+            case events.IdleTimeout(item_id, start_s, at_s):
+                times = {"audio_start_ms": _ms(start_s), "audio_end_ms": _ms(at_s)}
+                yield {"type": "input_audio_buffer.timeout_triggered", "item_id": item_id, **times}
             case events.ItemAdded(item, previous):
                 shown = {"previous_item_id": previous, "item": _item(_unheard(item))}
                 yield {"type": "conversation.item.added", **shown}
@@ -60,7 +61,7 @@ class Encoder:
                 end = {"item_id": item_id, "content_index": 0, "audio_end_ms": _ms(end_s)}
                 yield {"type": "conversation.item.truncated", **end}
             case events.TranscriptDelta() | events.TranscriptCompleted() | events.TranscriptFailed():
-                yield _transcription(event)
+                yield from self._transcripts.messages(event, self.config)
             case events.ResponseStarted():
                 yield from self._started(event)
             case events.ResponseText():
@@ -81,23 +82,13 @@ class Encoder:
             case _:
                 assert_never(event)
 
-    def _idle(self, at_s: float) -> Message:
-        detection: Tree = self.config.session["audio"]["input"]["turn_detection"] or {}
-        silence_ms = detection.get("idle_timeout_ms") or 0
-        # The protocol names the message that this silence would become; ours becomes none, so the id is a fresh one.
-        return {
-            "type": "input_audio_buffer.timeout_triggered",
-            "item_id": random_id("item"),
-            "audio_start_ms": max(0, _ms(at_s) - silence_ms),
-            "audio_end_ms": _ms(at_s),
-        }
-
     def _started(self, start: events.ResponseStarted) -> Iterator[Message]:
-        self._open[start.response_id] = _Open(start, SoundOut(self.config.output_format))
+        self._open[start.response_id] = _Open(start, SoundOut(self._format(start)))
         item = {**_message(start.item_id, "assistant", "in_progress"), "content": []}
         yield {"type": "response.created", "response": self._response(start, "in_progress")}
         yield {"type": "response.output_item.added", "response_id": start.response_id, "output_index": 0, "item": item}
-        yield {"type": "conversation.item.added", "previous_item_id": start.previous_item_id, "item": item}
+        if not _beside(start):
+            yield {"type": "conversation.item.added", "previous_item_id": start.previous_item_id, "item": item}
         part = _content_part(start.output, "")
         yield {"type": "response.content_part.added", **_place(start.response_id, start.item_id), "part": part}
 
@@ -119,7 +110,8 @@ class Encoder:
         parts = end.item.parts or (Spoken("") if start.output == "audio" else Text(""),)
         item = _item(dataclasses.replace(end.item, id=start.item_id, parts=parts, status=status))
         yield {"type": "response.output_item.done", "response_id": start.response_id, "output_index": 0, "item": item}
-        yield {"type": "conversation.item.done", "previous_item_id": start.previous_item_id, "item": item}
+        if not _beside(start):
+            yield {"type": "conversation.item.done", "previous_item_id": start.previous_item_id, "item": item}
         response = self._response(start, end.status) | {
             "output": [item],
             "status_details": _status_details(end),
@@ -127,20 +119,32 @@ class Encoder:
         }
         yield {"type": "response.done", "response": response}
 
+    def _format(self, start: events.ResponseStarted) -> SoundFormat:
+        wanted = None if start.asked is None else start.asked.sound_format
+        return self.config.output_format if wanted is None else cast(SoundFormat, wanted)
+
     def _response(self, start: events.ResponseStarted, status: str) -> Tree:
+        asked = start.asked or events.CreateResponse()
+        session = self.config.session
+        spoken = session["audio"]["output"]
+        form = spoken["format"] if asked.sound_format is None else format_object({"type": asked.sound_format})
         return {
             "object": "realtime.response",
             "id": start.response_id,
             "status": status,
             "status_details": None,
             "output": [],
-            "conversation_id": self.config.session_id.replace("sess_", "conv_"),
+            "conversation_id": None if asked.beside else self.config.session_id.replace("sess_", "conv_"),
             "output_modalities": [start.output],
-            "max_output_tokens": self.config.session["max_output_tokens"],
-            "audio": {"output": {key: self.config.session["audio"]["output"][key] for key in ("format", "voice")}},
+            "max_output_tokens": asked.max_output_tokens or session["max_output_tokens"],
+            "audio": {"output": {"format": form, "voice": asked.voice or self.config.voice}},
             "usage": None,
-            "metadata": None,
+            "metadata": None if asked.metadata is None else dict(asked.metadata),
         }
+
+
+def _beside(start: events.ResponseStarted) -> bool:
+    return start.asked is not None and start.asked.beside
 
 
 def _ms(seconds: float) -> int:
@@ -175,6 +179,8 @@ def _content(role: str, part: Part) -> Tree:
             return {"type": f"{direction}_text", "text": text}
         case Spoken(transcript):
             return {"type": f"{direction}_audio", "transcript": transcript}
+        case Picture(url, detail):
+            return {"type": "input_image", "image_url": url, "detail": detail}
         case _:
             assert_never(part)
 
@@ -185,21 +191,6 @@ def _content_part(output: Literal["audio", "text"], text: str) -> Tree:
 
 def _audio_delta(response_id: str, item_id: str, data: bytes) -> Message:
     return {"type": "response.output_audio.delta", **_place(response_id, item_id), "delta": encode_base64(data)}
-
-
-def _transcription(
-    event: events.TranscriptDelta | events.TranscriptCompleted | events.TranscriptFailed,
-) -> Message:
-    place = {"item_id": event.item_id, "content_index": 0}
-    match event:
-        case events.TranscriptDelta(_, text):
-            return {"type": f"{_TRANSCRIPTION}.delta", **place, "delta": text}
-        case events.TranscriptCompleted(_, text, audio_s):
-            usage = {"type": "duration", "seconds": round(audio_s, 3)}
-            return {"type": f"{_TRANSCRIPTION}.completed", **place, "transcript": text, "usage": usage}
-        case events.TranscriptFailed(_, code, message):
-            error = {"type": "transcription_error", "code": code, "message": message, "param": ""}
-            return {"type": f"{_TRANSCRIPTION}.failed", **place, "error": error}
 
 
 def _status_details(end: events.ResponseEnded) -> Tree | None:

@@ -102,7 +102,9 @@ async def converse(
 ) -> None:
     """Serve one client until it leaves, or the server hangs up."""
     await websocket.accept(_subprotocol(websocket))
-    session = SessionConfig.fresh(config, websocket.query_params.get("model") or "parley")
+    query = websocket.query_params
+    transcribes = query.get("intent") == "transcription"
+    session = SessionConfig.fresh(config, query.get("model") or "parley", transcribes=transcribes)
     if record is not None:
         begin = record(session.session_id, begin)
     connection = _Connection(websocket, config, session, begin(engines, session.settings(), new_id=random_id))

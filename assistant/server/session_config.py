@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, cast
 
-from openai.types.realtime import RealtimeSessionCreateRequest
+from openai.types.realtime import RealtimeSessionCreateRequest, RealtimeTranscriptionSessionCreateRequest
 
 from assistant.config import Config
 from assistant.server.sound import RATES, SoundFormat
@@ -25,8 +25,14 @@ SESSION_S: Final = 24 * 3600
 MOST_TOKENS: Final = 4096
 """The protocol's upper limit of `max_output_tokens`, and what "inf" means."""
 
+LOGPROBS: Final = "item.input_audio_transcription.logprobs"
+"""What a client writes into `include` to be told how sure the recogniser is of each token."""
+NO_PROMPTS: Final = "prompts are stored on OpenAI's servers, and this isn't one. Send the text as instructions."
+
 _READ_ONLY: Final = frozenset({"id", "object", "expires_at", "type"})
-_MERGED: Final = frozenset({"audio", "input", "output", "turn_detection", "transcription"})
+_CHARS_PER_TOKEN: Final = 4  # of English: the conversation's limit is counted in characters
+_UNLIMITED: Final = 10**9
+_MERGED: Final = frozenset({"audio", "input", "output", "turn_detection", "transcription", "noise_reduction"})
 _CLEARED: Final[Tree] = {
     "instructions": "",
     "turn_detection": None,
@@ -34,6 +40,9 @@ _CLEARED: Final[Tree] = {
     "noise_reduction": None,
     "idle_timeout_ms": None,
     "language": None,
+    "include": None,
+    "tracing": None,
+    "prompt": None,
 }
 """What an explicit null means where it isn't "back to the default"."""
 _DETECTION: Final[Mapping[Any, Tree]] = {
@@ -59,7 +68,10 @@ _RANGES: Final[tuple[tuple[str, float, float], ...]] = (
     ("audio.input.turn_detection.prefix_padding_ms", 0, 5_000),
     ("audio.input.turn_detection.silence_duration_ms", 0, 60_000),
     ("audio.input.turn_detection.idle_timeout_ms", 1_000, 3_600_000),
+    ("audio.input.noise_reduction.strength", 0, 1),
     ("max_output_tokens", 1, MOST_TOKENS),
+    ("truncation.retention_ratio", 0, 1),
+    ("truncation.token_limits.post_instructions", 1, 1_000_000),
 )
 _LANGUAGE: Final = re.compile(r"([a-zA-Z]{2,3})(-[a-zA-Z0-9]+)*")
 
@@ -76,15 +88,17 @@ class SessionConfig:
     """The client wants `parley.turn.timings` events (extension, asked for with `"parley": {"timings": true}`)."""
 
     @classmethod
-    def fresh(cls, config: Config, model: str) -> "SessionConfig":
-        """Return a session as the configuration has it; `model` is the name that the client asked for."""
+    def fresh(cls, config: Config, model: str, *, transcribes: bool = False) -> "SessionConfig":
+        """Return a session as the configuration has it; `model` is the name that the client asked for.
+
+        `transcribes`: it is a transcription session, which only writes down what it hears.
+        """
         base = config.settings()
         transcription: Tree = {"model": config.stt.model}
         if base.language is not None:
             transcription["language"] = base.language
         session: Tree = {
-            "type": "realtime",
-            "object": "realtime.session",
+            "type": "transcription" if transcribes else "realtime",
             "id": random_id("sess"),
             "model": model,
             "expires_at": int(time.time()) + SESSION_S,
@@ -99,12 +113,12 @@ class SessionConfig:
             "include": None,
             "audio": {
                 "input": {
-                    "format": _format({}),
+                    "format": format_object({}),
                     "transcription": transcription,
                     "noise_reduction": None,
                     "turn_detection": _detection(base.turn_taking),
                 },
-                "output": {"format": _format({}), "voice": config.tts.model, "speed": base.speed},
+                "output": {"format": format_object({}), "voice": config.tts.model, "speed": base.speed},
             },
         }
         return cls(base=base, defaults=session, session=session)
@@ -113,6 +127,21 @@ class SessionConfig:
     def session_id(self) -> str:
         """The session's id."""
         return str(self.session["id"])
+
+    @property
+    def transcribes(self) -> bool:
+        """Whether it is a transcription session."""
+        return bool(self.session["type"] == "transcription")
+
+    @property
+    def voice(self) -> str:
+        """The name of the voice that the client wants."""
+        return str(self.session["audio"]["output"]["voice"])
+
+    @property
+    def logprobs(self) -> bool:
+        """Whether the client wants to know how sure the recogniser is of each token."""
+        return LOGPROBS in (self.session["include"] or ())
 
     @property
     def expires_at(self) -> int:
@@ -131,14 +160,15 @@ class SessionConfig:
 
     def wire(self) -> Tree:
         """Return the object for `session.created` and `session.updated`."""
-        return self.session | ({"parley": {"timings": True}} if self.timings else {})
+        shown = _transcription(self.session) if self.transcribes else self.session
+        kind = "realtime.transcription_session" if self.transcribes else "realtime.session"
+        return shown | {"object": kind} | ({"parley": {"timings": True}} if self.timings else {})
 
     def updated(self, patch: Tree) -> "SessionConfig":
         """Return the session with the patch's keys changed. Raises RequestError, and then nothing has changed."""
-        if patch.get("type", "realtime") != "realtime":
-            raise RequestError(
-                "unsupported_session", 'Only sessions of type "realtime" are supported yet.', "session.type"
-            )
+        kind = patch.get("type", self.session["type"])
+        if kind not in ("realtime", "transcription"):
+            raise _wrong("type", 'is "realtime" or "transcription"')
         timings = _timings(patch["parley"]) if "parley" in patch else self.timings
         changes = {key: value for key, value in patch.items() if key not in _READ_ONLY | {"parley"}}
         # Checked before the merge too: merging needs objects where objects belong, and a fault is then the patch's own.
@@ -146,8 +176,12 @@ class SessionConfig:
             value = _at(changes, path)
             if value is not None and not isinstance(value, dict):
                 raise RequestError("invalid_value", f"session.{path} is an object.", f"session.{path}")
-        session = _merged(self.session, changes, self.defaults)
-        checked = {key: value for key, value in session.items() if key not in _READ_ONLY - {"type"}}
+        if kind == "transcription":
+            refuse_unknown(
+                check(RealtimeTranscriptionSessionCreateRequest, {**changes, "type": kind}, "session"), "session"
+            )
+        session = _merged(self.session, changes, self.defaults) | {"type": kind}
+        checked = {key: value for key, value in session.items() if key not in _READ_ONLY} | {"type": "realtime"}
         refuse_unknown(check(RealtimeSessionCreateRequest, checked, "session"), "session")
         _check_values(session)
         return dataclasses.replace(self, session=session, timings=timings)
@@ -158,21 +192,24 @@ class SessionConfig:
         transcription: Tree | None = heard["transcription"]
         language, words = self.base.language, ""
         if transcription is not None:
-            language = _language(transcription.get("language")) or language
+            language = _language(transcription) or language
             words = ", ".join(filter(None, (transcription.get("prompt"), *(transcription.get("keywords") or ()))))
-        voice = spoken["voice"]["id"] if isinstance(spoken["voice"], dict) else spoken["voice"]
         tokens = self.session["max_output_tokens"]
+        taking = _turn_taking(self.base.turn_taking, heard["turn_detection"])
+        chars, retention = _history(self.session["truncation"], self.base)
         return dataclasses.replace(
             self.base,
-            instructions=self.session["instructions"],
+            instructions="" if self.transcribes else self.session["instructions"],
             output=self.session["output_modalities"][0],
-            voice=None if voice == self.defaults["audio"]["output"]["voice"] else voice,
+            voice=None if self.voice == self.defaults["audio"]["output"]["voice"] else self.voice,
             speed=spoken["speed"],
             language=language,
             transcription_prompt=words,
             show_transcript=transcription is not None,
             max_output_tokens=MOST_TOKENS if tokens == "inf" else tokens,
-            turn_taking=_turn_taking(self.base.turn_taking, heard["turn_detection"]),
+            max_history_chars=chars,
+            history_retention=retention,
+            turn_taking=_listening(taking) if self.transcribes else taking,
         )
 
 
@@ -182,9 +219,11 @@ def _merged(old: Tree, changes: Tree, defaults: Tree) -> Tree:
         if value is None:
             new[key] = _CLEARED[key] if key in _CLEARED else copy.deepcopy(defaults.get(key))
         elif key == "format" and isinstance(value, dict):
-            new[key] = _format(value)
+            new[key] = format_object(value)
+        elif key == "voice" and isinstance(value, dict) and isinstance(value.get("id"), str):
+            new[key] = value["id"]  # the protocol shows a custom voice by its name alone
         elif key == "turn_detection" and isinstance(value, dict):
-            new[key] = _merged_detection(old[key], value)
+            new[key] = _merged_detection(old.get(key), value)
         elif key in _MERGED and isinstance(value, dict):
             new[key] = _merged(old.get(key) or defaults.get(key) or {}, value, defaults.get(key) or {})
         else:
@@ -199,7 +238,8 @@ def _merged_detection(old: Tree | None, changes: Tree) -> Tree:
     return _merged(before, changes, dict(defaults))
 
 
-def _format(given: Tree) -> Tree:
+def format_object(given: Tree) -> Tree:
+    """Return a format as the protocol writes it, with its rate."""
     resolved = {"type": "audio/pcm"} | given
     return resolved | {"rate": given.get("rate", 24_000)} if resolved["type"] == "audio/pcm" else resolved
 
@@ -215,9 +255,12 @@ def _check_values(session: Tree) -> None:
     for path in ("audio.input.format", "audio.output.format"):
         if _at(session, path)["type"] not in RATES:
             raise _wrong(f"{path}.type", f"is one of {', '.join(RATES)}")
-    language = _at(session, "audio.input.transcription.language")
-    if language and not _LANGUAGE.fullmatch(language):
-        raise _wrong("audio.input.transcription.language", 'is an ISO 639-1 code, such as "en"')
+    transcription = _at(session, "audio.input.transcription") or {}
+    for language in filter(None, (transcription.get("language"), *(transcription.get("languages") or ()))):
+        if not _LANGUAGE.fullmatch(language):
+            raise _wrong("audio.input.transcription.language", 'is an ISO 639-1 code, such as "en"')
+    if session["prompt"] is not None:
+        raise RequestError("unsupported_parameter", f"session.prompt: {NO_PROMPTS}", "session.prompt")
 
 
 def _wrong(path: str, what: str) -> RequestError:
@@ -231,8 +274,35 @@ def _at(tree: Tree, path: str) -> Any:
     return value
 
 
-def _language(given: str | None) -> str | None:
+def _language(transcription: Tree) -> str | None:
+    """Return the language that the user is said to speak; of several, none."""
+    possible = transcription.get("languages") or []
+    given: str | None = transcription.get("language") or (possible[0] if len(possible) == 1 else None)
     return given.split("-")[0].lower() if given else None
+
+
+def _transcription(session: Tree) -> Tree:
+    """Return what a transcription session has of the session object."""
+    shown = {key: session[key] for key in ("type", "id", "expires_at", "include")}
+    return shown | {"audio": {"input": session["audio"]["input"]}}
+
+
+def _listening(taking: TurnTaking) -> TurnTaking:
+    """Return the turn-taking of a session that never answers: nothing is prepared, and nothing interrupts."""
+    return dataclasses.replace(
+        taking, create_response=False, interrupt_response=False, speculate=False, idle_timeout_s=None
+    )
+
+
+def _history(truncation: str | Tree, base: Settings) -> tuple[int, float]:
+    """Return how many characters of the conversation the model is shown, and which part stays when there are more."""
+    if truncation == "disabled":
+        return _UNLIMITED, 1.0
+    if not isinstance(truncation, dict):
+        return base.max_history_chars, base.history_retention
+    tokens = _at(truncation, "token_limits.post_instructions")
+    chars = base.max_history_chars if tokens is None else min(base.max_history_chars, tokens * _CHARS_PER_TOKEN)
+    return chars, truncation["retention_ratio"]
 
 
 def _timings(given: Any) -> bool:

@@ -24,9 +24,11 @@ from openai.types.realtime import (
     RealtimeConversationItemAssistantMessage,
     RealtimeConversationItemSystemMessage,
     RealtimeConversationItemUserMessage,
+    RealtimeResponseCreateParams,
     ResponseCancelEvent,
     ResponseCreateEvent,
 )
+from openai.types.realtime.response_item_reference import ResponseItemReference
 from pydantic import BaseModel, ValidationError
 
 from pipeline.errors import RequestError
@@ -41,8 +43,25 @@ class SessionUpdate:
     event_id: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class ResponseCreate:
+    """A `response.create`. What it is to answer stands apart: the schema of `response` knows no references."""
+
+    response: RealtimeResponseCreateParams
+    input: "tuple[ClientItem | ResponseItemReference, ...] | None" = None
+    event_id: str | None = None
+
+
+ClientItem: TypeAlias = (
+    RealtimeConversationItemUserMessage
+    | RealtimeConversationItemAssistantMessage
+    | RealtimeConversationItemSystemMessage
+)
+"""A message as a client gives it."""
+
 ClientEvent: TypeAlias = (
     SessionUpdate
+    | ResponseCreate
     | InputAudioBufferAppendEvent
     | InputAudioBufferCommitEvent
     | InputAudioBufferClearEvent
@@ -50,7 +69,6 @@ ClientEvent: TypeAlias = (
     | ConversationItemRetrieveEvent
     | ConversationItemTruncateEvent
     | ConversationItemDeleteEvent
-    | ResponseCreateEvent
     | ResponseCancelEvent
     | OutputAudioBufferClearEvent
 )
@@ -59,10 +77,11 @@ Message: TypeAlias = dict[str, Any]
 """A server event on its way out, without its `event_id`."""
 
 _UPDATE: Final = "session.update"
+_SCHEMAS: Final = (ResponseCreateEvent, *(event for event in get_args(ClientEvent) if issubclass(event, BaseModel)))
 _EVENTS: Final[Mapping[str, type[BaseModel]]] = {
-    get_args(event.model_fields["type"].annotation)[0]: event for event in get_args(ClientEvent)[1:]
+    get_args(event.model_fields["type"].annotation)[0]: event for event in _SCHEMAS
 }
-_MESSAGES: Final[Mapping[str, type[BaseModel]]] = {
+_MESSAGES: Final[Mapping[str, type[ClientItem]]] = {
     "user": RealtimeConversationItemUserMessage,
     "assistant": RealtimeConversationItemAssistantMessage,
     "system": RealtimeConversationItemSystemMessage,
@@ -109,27 +128,48 @@ def _typed(event: dict[str, Any], event_id: str | None) -> ClientEvent:
         known = ", ".join(sorted({_UPDATE, *_EVENTS}))
         shown = json.dumps(name)[:80] if "type" in event else "missing"
         raise RequestError("invalid_event", f"There is no client event of this type: {shown}. Known: {known}.", "type")
+    if schema is ResponseCreateEvent:
+        return _response_create(event, event_id)
     if schema is ConversationItemCreateEvent:
-        _check_item(event.get("item"))
+        _item(event.get("item"), "item")
     typed: Any = check(schema, event)
-    if schema is ResponseCreateEvent and typed.response is not None:
-        refuse_unknown(typed.response, "response")
     event_typed: ClientEvent = typed
     return event_typed
 
 
-def _check_item(item: Any) -> None:
+def _response_create(event: dict[str, Any], event_id: str | None) -> ResponseCreate:
+    response = {} if event.get("response") is None else event["response"]
+    if not isinstance(response, dict):
+        raise RequestError("invalid_value", "response is an object.", "response")
+    given = response.get("input")
+    if not isinstance(given, list | None):
+        raise RequestError("invalid_value", "response.input is an array of items.", "response.input")
+    params = check(RealtimeResponseCreateParams, {**response, "input": None}, "response")
+    refuse_unknown(params, "response")
+    if given is None:
+        return ResponseCreate(params, None, event_id)
+    return ResponseCreate(
+        params, tuple(_input(item, f"response.input.{at}") for at, item in enumerate(given)), event_id
+    )
+
+
+def _input(item: Any, at: str) -> ClientItem | ResponseItemReference:
+    if isinstance(item, dict) and item.get("type") == "item_reference":
+        return check(ResponseItemReference, item, at)
+    return _item(item, at)
+
+
+def _item(item: Any, at: str) -> ClientItem:
     if not isinstance(item, dict):
-        raise RequestError("invalid_value", "conversation.item.create needs an item, as an object.", "item")
+        raise RequestError("invalid_value", f"{at} is needed, as an object.", at)
     if item.get("type") != "message":
         kind = json.dumps(item.get("type"))[:80]
-        raise RequestError(
-            "unsupported_item", f'Items of type {kind} aren\'t supported yet; use type "message".', "item.type"
-        )
+        message = f'Items of type {kind} aren\'t supported yet; use type "message".'
+        raise RequestError("unsupported_item", message, f"{at}.type")
     role = item.get("role")
     if not isinstance(role, str) or role not in _MESSAGES:
-        raise RequestError("invalid_value", 'role is "user", "assistant" or "system".', "item.role")
-    check(_MESSAGES[role], item, "item")
+        raise RequestError("invalid_value", 'role is "user", "assistant" or "system".', f"{at}.role")
+    return check(_MESSAGES[role], item, at)
 
 
 def check(schema: type[_Model], value: Mapping[str, Any], at: str = "") -> _Model:

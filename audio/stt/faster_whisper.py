@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from audio.pcm import check_heard
 from audio.stt.guards import Attempt, Guards
+from audio.stt.tokens import spelled
 from audio.types import INPUT_RATE, Samples, Transcript
 
 _MIN_S: Final = 0.1
@@ -81,7 +82,7 @@ class FasterWhisper:
         for window_s in self._short_windows(audio):
             short = self._attempt(self._short_features(audio, window_s), audio, language, prompt)
             if _SHORT.doubt(short) is None:
-                return Transcript(short.text, short.language, short.least_logprob)
+                return _transcript(short)
             if short.word_logprob < _HOPELESS and short.no_speech > 0.5:
                 return Transcript("", language)
             attempts.append(short)
@@ -90,7 +91,7 @@ class FasterWhisper:
         if not believed:
             return Transcript("", language)
         best = max(believed, key=lambda attempt: attempt.word_logprob)
-        return Transcript(best.text, best.language, best.least_logprob)
+        return _transcript(best)
 
     def _short_windows(self, audio: Samples) -> list[float]:
         least_s = audio.size / INPUT_RATE + _SILENCE_S
@@ -138,6 +139,7 @@ class FasterWhisper:
             least_logprob=min(logprobs, default=0.0),
             no_speech=result.no_speech_prob,
             finished=len(tokens) < budget or len(kept) < len(tokens),
+            tokens=spelled([tokens[at] for at in words], logprobs, tokenizer.decode),
         )
 
     def _transcribe_long(self, audio: Samples, language: str | None, prompt: str) -> Transcript:
@@ -178,6 +180,10 @@ class FasterWhisper:
         if not prompt.strip():
             return []
         return [tokenizer.sot_prev, *tokenizer.encode(" " + prompt.strip())[-_PROMPT_TOKENS:]]
+
+
+def _transcript(attempt: Attempt) -> Transcript:
+    return Transcript(attempt.text, attempt.language, attempt.least_logprob, attempt.tokens)
 
 
 def _within(tokens: list[int], first_stamp: int, seconds: float) -> list[int]:

@@ -8,6 +8,8 @@ import re
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
+from audio.types import Token
+
 Doubt: TypeAlias = Literal["no words", "unlikely", "no speech", "loops", "too fast", "ran on"]
 
 _MAX_WORDS_PER_S: Final = 7.0
@@ -39,6 +41,8 @@ class Attempt:
     """Probability that there is no speech, where the recogniser says so."""
     finished: bool = True
     """Whether the recogniser came to an end by itself."""
+    tokens: tuple[Token, ...] = ()
+    """Those of the text."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ Its cost grows with the sound's length, so it can be run again and again on an u
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +16,8 @@ from numpy.typing import NDArray
 from audio.pcm import check_heard
 from audio.stt.guards import Attempt, Guards
 from audio.stt.moonshine_tokens import Vocabulary
-from audio.types import INPUT_RATE, Samples, Transcript
+from audio.stt.tokens import spelled
+from audio.types import INPUT_RATE, Samples, Token, Transcript
 
 _MIN_S: Final = 0.1
 _MAX_S: Final = 30.0
@@ -74,7 +76,12 @@ class Moonshine:
         attempts = [self._attempt(piece) for piece in pieces]
         believed = [attempt for attempt in attempts if _GUARDS.doubt(attempt) is None]
         text = " ".join(attempt.text for attempt in believed)
-        return Transcript(text, "en", min((attempt.least_logprob for attempt in believed), default=0.0))
+        tokens: list[Token] = []
+        for attempt in believed:
+            first, *others = attempt.tokens
+            tokens += [replace(first, text=f" {first.text}") if tokens else first, *others]
+        least = min((attempt.least_logprob for attempt in believed), default=0.0)
+        return Transcript(text, "en", least, tuple(tokens))
 
     def _attempt(self, audio: Samples) -> Attempt:
         sound = audio[None]
@@ -107,6 +114,7 @@ class Moonshine:
             word_logprob=float(np.mean(logprobs)) if logprobs else -np.inf,
             least_logprob=min(logprobs, default=0.0),
             finished=token == _END,
+            tokens=spelled(tokens, logprobs, self._vocabulary.spell),
         )
 
     def _feed_back(self, fed: dict[str, NDArray[Any]], step: dict[str, NDArray[Any]], token: int) -> None:

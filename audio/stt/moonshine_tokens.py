@@ -36,7 +36,11 @@ class Vocabulary:
 
     def text(self, tokens: Iterable[int]) -> str:
         """Return what the tokens spell, without the special ones and without space around it."""
-        return b"".join(self._tokens[token] for token in tokens).decode("utf-8", errors="replace").strip()
+        return self.spell(tokens).strip()
+
+    def spell(self, tokens: Iterable[int]) -> str:
+        """Return what the tokens spell, with all its space."""
+        return b"".join(self._tokens[token] for token in tokens).decode("utf-8", errors="replace")
 
 
 def _piece(token: bytes) -> bytes:

@@ -4,24 +4,25 @@ import asyncio
 import json
 import logging
 import unicodedata
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
 import numpy as np
-import onnxruntime
-from numpy.typing import NDArray
-from piper import PiperVoice, SynthesisConfig
+from piper import PiperVoice
 from piper.config import PiperConfig
 
-from audio.pcm import resample
+from audio.pcm import Resampler
+from audio.tts.vits import Vits
 from audio.types import OUTPUT_RATE, Samples
 
 _SPEEDS: Final = (0.25, 1.5)
-_GAIN: Final = 1.4
+_GAIN: Final = np.float32(1.4)
 """The voices are quiet. One gain for all, since the loudness of a word belongs to how it is spoken."""
-_PEAK: Final = 0.95
+_KNEE: Final = np.float32(0.75)
+_ROOM: Final = np.float32(0.2)
+"""Between the loudest sound that stays as it is and the loudest there may be."""
 _LEAD_S: Final = 0.02
 """Silence kept before the first word: what comes before is waited for in vain."""
 _FRAME_S: Final = 0.005
@@ -32,7 +33,7 @@ _UNSPEAKABLE: Final = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "So", "Sk"})
 
 
 class Piper:
-    """Speaks with one Piper voice. Sentences of several speeches take turns on one thread."""
+    """Speaks with one Piper voice. Pieces of several speeches take turns on one thread."""
 
     def __init__(self, model: Path, *, threads: int = 1) -> None:
         """Load a voice: an .onnx file with its .onnx.json beside it, or a folder with one.
@@ -42,36 +43,31 @@ class Piper:
         logging.getLogger("piper").setLevel(logging.ERROR)  # it warns of every character without a sound
         file = _onnx(model)
         config = _config(file)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        # The arena keeps what the longest clause ever took, 350 MB for one of 15 s; without it short ones are as quick.
-        options.enable_cpu_mem_arena = False
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
-        self._voice = PiperVoice(session=session, config=config)
+        try:
+            self._model = Vits(file, threads=threads)
+        except ValueError as error:
+            raise ValueError(f"{file} is not a Piper voice ({error}). Fetch the voice again.") from error
+        self._voice = PiperVoice(session=None, config=config)  # it only knows how words are pronounced
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="piper")
 
     async def speak(self, text: str, *, voice: str | None = None, speed: float = 1.0) -> AsyncGenerator[Samples, None]:
-        """Speak plain text at 24 kHz, a chunk for each sentence; text without words yields nothing.
+        """Speak plain text at 24 kHz, in pieces of a quarter of a second and longer; without words, yield nothing.
 
         `voice` names one of the model's speakers, where it has several. `speed` is 0.25..1.5; anything else raises
-        ValueError. The next sentence is synthesised when it is asked for, so that closing loses one at most.
+        ValueError. A piece is made when it is asked for, so that closing loses one at most.
         """
         slowest, fastest = _SPEEDS
         if not slowest <= speed <= fastest:
             raise ValueError(f"The speed must be {slowest}..{fastest}; this is {speed}.")
-        config = self._voice.config
-        how = SynthesisConfig(
-            speaker_id=config.speaker_id_map.get(voice) if voice else None, length_scale=config.length_scale / speed
-        )
         loop = asyncio.get_running_loop()
-        first = True
+        lead = True
         for phonemes in await loop.run_in_executor(self._executor, self._phonemes, text):
-            samples = await loop.run_in_executor(self._executor, self._synthesise, phonemes, how)
-            yield _without_lead(samples) if first else samples
-            first = False
+            pieces = self._pieces(phonemes, voice, speed)
+            while (piece := await loop.run_in_executor(self._executor, next, pieces, None)) is not None:
+                if lead:
+                    piece, lead = _without_lead(piece)
+                if piece.size:
+                    yield piece
 
     async def warm(self) -> None:
         """Speak once, so that the first real clause isn't slower."""
@@ -88,21 +84,34 @@ class Piper:
             return []
         return [phonemes for phonemes in self._voice.phonemize(text) if phonemes]
 
-    def _synthesise(self, phonemes: list[str], how: SynthesisConfig) -> Samples:
-        made = self._voice.phoneme_ids_to_audio(self._voice.phonemes_to_ids(phonemes), how)
-        sound: NDArray[np.float32] = np.atleast_1d(np.asarray(made, np.float32))
-        sound = resample(sound, self._voice.config.sample_rate, OUTPUT_RATE)
-        peak = float(np.abs(sound).max(initial=0.0))
-        return sound * np.float32(min(_GAIN, _PEAK / peak) if peak > 0 else 1.0)
+    def _pieces(self, phonemes: list[str], voice: str | None, speed: float) -> Iterator[Samples]:
+        config = self._voice.config
+        speaker = None
+        if config.num_speakers > 1:
+            speaker = config.speaker_id_map.get(voice or "", config.default_speaker_id or 0)
+        scales = (config.noise_scale, config.length_scale / speed, config.noise_w_scale)
+        resampler = Resampler(config.sample_rate, OUTPUT_RATE)
+        for sound in self._model.speak(self._voice.phonemes_to_ids(phonemes), scales, speaker):
+            yield _loud(resampler.feed(sound))
+        yield _loud(resampler.flush())
 
 
-def _without_lead(sound: Samples) -> Samples:
+def _loud(sound: Samples) -> Samples:
+    """Raise the voice; what would be too loud then is bent instead of cut off, whatever comes before and after it."""
+    raised = sound * _GAIN
+    over = np.maximum(np.abs(raised) - _KNEE, 0)
+    bent: Samples = np.sign(raised) * (np.minimum(np.abs(raised), _KNEE) + _ROOM * np.tanh(over / _ROOM))
+    return bent
+
+
+def _without_lead(sound: Samples) -> tuple[Samples, bool]:
+    """Leave out the silence before the first word; say whether all of the sound was silence."""
     frame = round(_FRAME_S * OUTPUT_RATE)
     frames = sound[: sound.size // frame * frame].reshape(-1, frame)
     audible = np.flatnonzero(np.sqrt(np.square(frames).mean(axis=1)) > _AUDIBLE)
     if audible.size == 0:
-        return sound
-    return sound[max(0, int(audible[0]) * frame - round(_LEAD_S * OUTPUT_RATE)) :]
+        return sound[:0], True
+    return sound[max(0, int(audible[0]) * frame - round(_LEAD_S * OUTPUT_RATE)) :], False
 
 
 def _speakable(text: str) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from assistant.record.recorder import Recorder
 from audio.types import INPUT_RATE, Samples
 from pipeline import events
-from pipeline.engines import VAD_WINDOW, Engines, VoiceDetector
+from pipeline.engines import VAD_WINDOW, Engines, Picture, VoiceDetector
 from pipeline.history import Item, Spoken, Text
 from pipeline.ids import random_id
 from pipeline.session import Session
@@ -113,6 +113,24 @@ async def messages(talk: Talk) -> None:
     await talk.ask(events.RetrieveItem("typed"))
     await talk.ask(events.DeleteItem("nothing", "gone"))
     await talk.ask(events.Clear())
+
+
+async def beside(talk: Talk) -> None:
+    """Responses beside the conversation, a picture, and a silence that is broken."""
+    taking = TurnTaking(mode="silence", idle_timeout_s=3.0)
+    await talk.ask(events.Update(Settings("Be kind.", turn_taking=taking)))
+    picture = Picture("data:image/png;base64,AAAA", "low")
+    await talk.ask(events.CreateItem(Item("shown", "user", (Text("What is this?"), picture))))
+    await talk.utter(1.0)
+    await talk.hush(2.0)
+    spoken = talk.of(events.AudioCommitted)[0].item_id
+    own = Item("own", "user", (Spoken(None, noise(0.5, 98)),))
+    given = (events.ItemReference(spoken), own)
+    await talk.ask(events.CreateResponse(beside=True, input=given, metadata={"topic": "mood"}))
+    await talk.ask(events.CreateResponse(beside=True, output="text", sound_format="audio/pcmu"))
+    await talk.hush(1.0)
+    await talk.ask(events.CancelResponse(talk.of(events.ResponseStarted)[1].response_id))
+    await talk.hush(14.0)
 
 
 async def truncation(talk: Talk) -> None:

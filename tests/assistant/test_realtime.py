@@ -1,6 +1,7 @@
 """One connection: the conversation is a script, so every event can be shown, and the messages are read strictly."""
 
 import asyncio
+import base64
 import json
 from collections import Counter
 
@@ -12,6 +13,7 @@ from assistant.server import session_config
 from assistant.server.app import build_app
 from audio.types import INPUT_RATE, OUTPUT_RATE
 from pipeline import events
+from pipeline.engines import Picture
 from pipeline.history import Item, Spoken, Text
 from pipeline.timings import Timings
 from tests.e2e.fakes import fake_engines
@@ -21,6 +23,10 @@ TONE = np.full(OUTPUT_RATE // 10, 0.25, np.float32)
 USER = Item("item_u", "user", (Spoken("Hello"),))
 SPOKEN = Item("item_a", "assistant", (Spoken("Good day."),))
 WRITTEN = Item("item_a", "assistant", (Text("Good day."),))
+PNG = (
+    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5E"
+    "rkJggg=="
+)
 STARTED = events.ResponseStarted("resp_1", "item_a", "item_u", "audio")
 
 
@@ -251,14 +257,13 @@ def test_an_interrupted_and_a_failed_answer():
 
 def test_everything_else_that_can_happen():
     messages = shown(
-        events.IdleTimeout(20.0),
+        events.IdleTimeout("item_s", 15.0, 20.0),
         events.ItemRetrieved(USER),
         events.ItemDeleted("item_u"),
         events.ItemTruncated("item_a", 1.5),
         events.TranscriptFailed("item_u", "transcribe_failed", "No words."),
         events.Rejected("item_not_found", "There is no such item.", "item_id", "e5"),
         events.Rejected("input_audio_dropped", "Sound was dropped.", fault="server"),
-        session={"audio": {"input": {"turn_detection": {"type": "server_vad", "idle_timeout_ms": 5000}}}},
     )
     timeout, retrieved, deleted, truncated, failed, mine, theirs = messages
     assert (timeout["audio_start_ms"], timeout["audio_end_ms"]) == (15_000, 20_000)
@@ -309,7 +314,7 @@ def test_timings_go_to_who_asked_for_them():
                     "metadata": {"a": "b"},
                 }
             },
-            events.CreateResponse("Sing.", "text", "joe", 20, "e1"),
+            events.CreateResponse("Sing.", "text", "joe", 20, "e1", metadata={"a": "b"}),
         ),
         (
             "conversation.item.create",
@@ -345,6 +350,73 @@ def test_what_a_client_asks_for(kind, fields, request_):
     assert with_socket(lambda socket: socket.ask(kind, event_id="e1", **fields)) == request_
 
 
+def test_a_response_beside_the_conversation_is_asked_for_with_all_it_needs():
+    response = {
+        "conversation": "none",
+        "metadata": {"topic": "mood"},
+        "audio": {"output": {"format": {"type": "audio/pcmu"}, "voice": "alloy"}},
+        "max_output_tokens": "inf",
+        "input": [
+            {"type": "item_reference", "id": "item_u"},
+            {"id": "mine", "type": "message", "role": "user", "content": [{"type": "input_text", "text": "Hi"}]},
+        ],
+    }
+    request = with_socket(lambda socket: socket.ask("response.create", event_id="e1", response=response))
+    assert request == events.CreateResponse(
+        voice="alloy",
+        max_output_tokens=4096,
+        request_id="e1",
+        beside=True,
+        input=(events.ItemReference("item_u"), Item("mine", "user", (Text("Hi"),))),
+        metadata={"topic": "mood"},
+        sound_format="audio/pcmu",
+    )
+
+
+def test_a_response_beside_the_conversation_adds_no_message():
+    asked = events.CreateResponse(
+        voice="alloy", max_output_tokens=9, beside=True, metadata={"topic": "mood"}, sound_format="audio/pcmu"
+    )
+    messages = shown(
+        events.ResponseStarted("resp_1", "item_a", None, "audio", asked),
+        events.ResponseText("resp_1", "item_a", "Good day."),
+        events.ResponseAudio("resp_1", "item_a", TONE),
+        events.ResponseEnded("resp_1", SPOKEN, "Good day.", "completed"),
+    )
+    assert not any(kind.startswith("conversation.") for kind in kinds(messages))
+    created, done = messages[0]["response"], messages[-1]["response"]
+    for response in (created, done):
+        assert response["conversation_id"] is None
+        assert response["metadata"] == {"topic": "mood"}
+        assert response["max_output_tokens"] == 9
+        assert response["audio"]["output"] == {"format": {"type": "audio/pcmu"}, "voice": "alloy"}
+    sound = b"".join(base64.b64decode(m["delta"]) for m in messages if m["type"] == "response.output_audio.delta")
+    assert len(sound) == len(TONE) // 3
+
+
+def test_a_custom_voice_is_shown_by_its_name():
+    messages = shown(STARTED, session={"audio": {"output": {"voice": {"id": "voice_1"}}}})
+    assert messages[0]["response"]["audio"]["output"]["voice"] == "voice_1"
+
+
+def test_a_picture_is_shown_as_it_came():
+    content = [
+        {"type": "input_text", "text": "What is this?"},
+        {"type": "input_image", "image_url": PNG, "detail": "low"},
+    ]
+
+    async def test(socket):
+        item = {"id": "mine", "type": "message", "role": "user", "content": content}
+        request = await socket.ask("conversation.item.create", item=item)
+        return request.item, await socket.shown(
+            events.ItemAdded(request.item, None), events.ItemRetrieved(request.item)
+        )
+
+    item, messages = with_socket(test)
+    assert item.parts == (Text("What is this?"), Picture(PNG, "low"))
+    assert [message["item"]["content"] for message in messages] == [content] * 3
+
+
 def test_sound_arrives_at_the_recognisers_rate():
     async def test(socket):
         await socket.ask("input_audio_buffer.append", audio="AQAB" * 16_000)  # 1 s
@@ -371,8 +443,37 @@ def test_a_message_of_sound():
 @pytest.mark.parametrize(
     ("kind", "fields", "code", "param"),
     [
-        ("response.create", {"response": {"conversation": "none"}}, "unsupported_response", "response.conversation"),
-        ("response.create", {"response": {"input": []}}, "unsupported_response", "response.input"),
+        ("response.create", {"response": 5}, "invalid_value", "response"),
+        ("response.create", {"response": {"conversation": "mine"}}, "invalid_value", "response.conversation"),
+        ("response.create", {"response": {"input": 5}}, "invalid_value", "response.input"),
+        ("response.create", {"response": {"input": [5]}}, "invalid_value", "response.input.0"),
+        (
+            "response.create",
+            {"response": {"input": [{"type": "item_reference"}]}},
+            "missing_required_parameter",
+            "response.input.0.id",
+        ),
+        (
+            "response.create",
+            {"response": {"input": [{"type": "message", "role": "user", "content": [{"type": "input_text"}]}]}},
+            "missing_required_parameter",
+            "response.input.0.content.0.text",
+        ),
+        ("response.create", {"response": {"prompt": {"id": "p"}}}, "unsupported_parameter", "response.prompt"),
+        (
+            "response.create",
+            {"response": {"audio": {"output": {"format": {"type": "audio/mp3"}}}}},
+            "invalid_value",
+            "response.audio.output.format.type",
+        ),
+        (
+            "response.create",
+            {"response": {"metadata": {str(n): "x" for n in range(17)}}},
+            "invalid_value",
+            "response.metadata",
+        ),
+        ("response.create", {"response": {"metadata": {"k" * 65: "x"}}}, "invalid_value", "response.metadata"),
+        ("response.create", {"response": {"metadata": {"k": "x" * 513}}}, "invalid_value", "response.metadata"),
         (
             "response.create",
             {"response": {"output_modalities": ["audio", "text"]}},
@@ -388,8 +489,8 @@ def test_a_message_of_sound():
         (
             "conversation.item.create",
             {"item": {"type": "message", "role": "user", "content": [{"type": "input_image", "image_url": "x"}]}},
-            "unsupported_content",
-            "item.content.0.type",
+            "invalid_value",
+            "item.content.0.image_url",
         ),
         (
             "conversation.item.create",

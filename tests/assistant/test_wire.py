@@ -6,15 +6,16 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assistant.config import load
 from assistant.server import sound
 from assistant.server.session_config import SessionConfig
 from assistant.server.sound import SoundIn, SoundOut
-from assistant.server.wire import FrameError, SessionUpdate, decode_base64, encode, parse
+from assistant.server.wire import FrameError, ResponseCreate, SessionUpdate, decode_base64, encode, parse
 from pipeline.errors import RequestError
+from tests.e2e.schema import check_message
 
 LIMIT = 2**20
 
@@ -42,7 +43,8 @@ def test_every_client_event_has_a_class():
     }
     for kind, fields in frames.items():
         event = parse(json.dumps({"type": kind, "event_id": "e1", **fields}), max_bytes=LIMIT)
-        assert (event.type, event.event_id) == (kind, "e1")
+        assert event.event_id == "e1"
+        assert isinstance(event, ResponseCreate) if kind == "response.create" else event.type == kind
     assert parse('{"type": "session.update", "session": {"tracing": null}}', max_bytes=LIMIT) == SessionUpdate(
         {"tracing": None}
     )
@@ -213,7 +215,14 @@ def test_server_vad_is_silence_alone(session):
         ("output_modalities", ["text", "audio"], "invalid_value"),
         ("output_modalities", ["smell"], "invalid_value"),
         ("instructions", 7, "invalid_value"),
-        ("type", "transcription", "unsupported_session"),
+        ("type", "translation", "invalid_value"),
+        ("prompt", {"id": "pmpt_1"}, "unsupported_parameter"),
+        ("truncation", "sometimes", "invalid_value"),
+        ("truncation", {"type": "retention_ratio", "retention_ratio": 1.5}, "invalid_value"),
+        ("audio.input.noise_reduction.strength", 2, "invalid_value"),
+        ("audio.input.noise_reduction.type", "quiet", "invalid_value"),
+        ("reasoning.effort", "enormous", "invalid_value"),
+        ("include", ["everything"], "invalid_value"),
         ("modalities", ["text"], "unknown_parameter"),
         ("audio.input.turn_detection.patience", 5, "unknown_parameter"),
         ("parley.colour", "red", "unknown_parameter"),
@@ -230,6 +239,93 @@ def test_a_wrong_update_names_its_field(session, path, value, code):
 def test_a_client_may_send_back_the_object_it_was_shown(session):
     shown = session.updated({"parley": {"timings": True}})
     assert shown.updated(shown.wire()) == shown
+
+
+@pytest.mark.parametrize(
+    ("truncation", "chars", "retention"),
+    [
+        ("auto", 6000, 0.5),
+        ({"type": "retention_ratio", "retention_ratio": 0.8}, 6000, 0.8),
+        (
+            {"type": "retention_ratio", "retention_ratio": 0.8, "token_limits": {"post_instructions": 500}},
+            2000,
+            0.8,
+        ),
+        (
+            {"type": "retention_ratio", "retention_ratio": 0.0, "token_limits": {"post_instructions": 50_000}},
+            6000,
+            0.0,
+        ),
+        ("disabled", 10**9, 1.0),
+    ],
+)
+def test_truncation_is_how_much_the_model_is_shown(session, truncation, chars, retention):
+    updated = session.updated({"truncation": truncation})
+    settings = updated.settings()
+    assert (settings.max_history_chars, settings.history_retention) == (chars, retention)
+    assert updated.wire()["truncation"] == truncation
+    assert updated.updated({"truncation": None}).settings().max_history_chars == 6000
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("tracing", {"workflow_name": "kitchen", "group_id": "g", "metadata": {"a": 1}}),
+        ("reasoning", {"effort": "low"}),
+        ("include", ["item.input_audio_transcription.logprobs"]),
+        ("max_output_tokens", "inf"),
+        ("prompt", None),
+    ],
+)
+def test_what_changes_nothing_here_is_accepted_and_shown(session, key, value):
+    assert session.updated({key: value}).wire()[key] == value
+    assert session.updated({key: value}).updated({key: None}).wire().get(key) == session.wire().get(key)
+
+
+_KEYS = st.sampled_from(
+    (
+        "type audio input output format rate voice id speed transcription language languages prompt keywords model "
+        "turn_detection threshold silence_duration_ms idle_timeout_ms eagerness noise_reduction strength include "
+        "instructions output_modalities max_output_tokens truncation retention_ratio token_limits post_instructions "
+        "tracing reasoning parley timings"
+    ).split()
+)
+_VALUES = st.sampled_from(
+    (
+        "realtime transcription audio/pcm audio/pcmu audio/mp3 server_vad semantic_vad near_field retention_ratio auto "
+        "disabled inf en text audio low item.input_audio_transcription.logprobs"
+    ).split()
+)
+_PATCHES = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 90_000) | st.floats(allow_nan=False) | _VALUES | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(_KEYS, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=400)
+@given(st.lists(st.dictionaries(_KEYS, _PATCHES, min_size=1, max_size=3), max_size=3), st.booleans())
+def test_any_update_is_in_force_whole_or_refused_by_name(patches, transcribes):
+    session = SessionConfig.fresh(load(), "gpt-realtime", transcribes=transcribes)
+    for patch in patches:
+        with contextlib.suppress(RequestError):
+            session = session.updated(patch)
+        check_message({"type": "session.updated", "event_id": "event_1", "session": session.wire()})
+        assert session.settings().turn_taking.create_response in {True, False}
+
+
+def test_noise_reduction_merges(session):
+    updated = session.updated(nested("audio.input.noise_reduction", {"type": "near_field", "strength": 0.5}))
+    merged = updated.updated(nested("audio.input.noise_reduction.type", "far_field")).wire()
+    assert at(merged, "audio.input.noise_reduction") == {"type": "far_field", "strength": 0.5}
+    assert (
+        at(updated.updated(nested("audio.input.noise_reduction", None)).wire(), "audio.input.noise_reduction") is None
+    )
+
+
+@pytest.mark.parametrize(("voice", "name"), [("alloy", "alloy"), ({"id": "voice_1"}, "voice_1"), ("piper-joe", None)])
+def test_a_voice_is_a_wish(session, voice, name):
+    assert session.updated(nested("audio.output.voice", voice)).settings().voice == name
 
 
 # --- Sound ---
@@ -258,6 +354,27 @@ def test_sound_survives_the_wire(form):
     assert abs(len(heard) - 16_000) <= 2
     middle = slice(1000, 15_000)
     assert np.sqrt(np.mean((heard[middle] - expected[middle]) ** 2)) < 0.02
+
+
+@given(st.sampled_from(["audio/pcmu", "audio/pcma"]), st.binary(min_size=1, max_size=200))
+def test_what_was_coded_once_is_coded_alike_again(form, data):
+    levels = sound._LEVELS[form][np.frombuffer(data, np.uint8)].astype(np.int32)
+    again = sound._NEAREST[form][levels + 32768]
+    assert sound._LEVELS[form][again].tolist() == levels.tolist()
+
+
+@given(st.sampled_from(["audio/pcm", "audio/pcmu", "audio/pcma"]), st.lists(st.integers(0, 400), max_size=6), st.data())
+def test_how_a_stream_is_cut_changes_nothing(form, sizes, data):
+    width = 2 if form == "audio/pcm" else 1
+    whole = data.draw(st.binary(min_size=width * sum(sizes), max_size=width * sum(sizes)))
+    one, other = SoundIn(form), SoundIn(form)
+    pieces = []
+    at = 0
+    for size in sizes:
+        pieces.append(one.feed(whole[at : at + width * size], "audio"))
+        at += width * size
+    cut = np.concatenate([*pieces, one.flush()])
+    assert np.allclose(cut, np.concatenate([other.feed(whole, "audio"), other.flush()]), atol=1e-4)
 
 
 def test_half_a_sample_is_refused():

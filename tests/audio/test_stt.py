@@ -53,6 +53,8 @@ def test_words_are_recognised(
     assert normalise(heard.text) == normalise(said)
     assert heard.text == " ".join(heard.text.split())
     assert heard.language == "en"
+    assert "".join(token.text for token in heard.tokens) == heard.text
+    assert min(token.logprob for token in heard.tokens) == pytest.approx(heard.logprob)
 
 
 @pytest.mark.models

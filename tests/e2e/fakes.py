@@ -9,10 +9,11 @@ from collections.abc import AsyncIterator, Sequence
 
 import numpy as np
 
-from audio.types import INPUT_RATE, OUTPUT_RATE, Samples
+from audio.types import INPUT_RATE, OUTPUT_RATE, Samples, Token
 from pipeline.engines import ChatMessage, Engines, Finish, Generated, TextDelta, Transcript
 
 HEARD = "what time is it"
+HEARD_TOKENS = (Token("what", -0.5), Token(" time", -0.25), Token(" is it", -0.125))
 ANSWER = "It is half past nine. You have plenty of time left."
 
 
@@ -41,11 +42,13 @@ class OneSentenceRecogniser:
 
     async def transcribe(self, audio: Samples, *, language: str | None = None, prompt: str = "") -> Transcript:
         await asyncio.sleep(0)
-        return Transcript(HEARD, "en")
+        return Transcript(HEARD, "en", -0.5, HEARD_TOKENS)
 
 
 class OneAnswerModel:
     """Stands for the language model; remembers what it was asked."""
+
+    takes_pictures = False
 
     def __init__(self) -> None:
         self.prompts: list[Sequence[ChatMessage]] = []

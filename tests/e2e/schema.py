@@ -2,7 +2,12 @@
 
 from typing import Any, get_args
 
-from openai.types.realtime import RealtimeResponse, RealtimeServerEvent, realtime_session_create_response
+from openai.types.realtime import (
+    RealtimeResponse,
+    RealtimeServerEvent,
+    RealtimeTranscriptionSessionCreateRequest,
+    realtime_session_create_response,
+)
 from pydantic import BaseModel
 
 from assistant.server.wire import refuse_unknown
@@ -24,6 +29,9 @@ def check_message(message: dict[str, Any]) -> dict[str, Any]:
         return message
     schema = _CLASSES[kind]
     value = dict(message)
+    if value.get("session", {}).get("type") == "transcription":
+        _check_transcription_session(value["session"])
+        return message
     if "session" in value:  # the class for sessions as created has more fields than the one the event names
         session = _SESSION.model_validate({k: v for k, v in value["session"].items() if k != "parley"})
         refuse_unknown(session, "session")
@@ -39,3 +47,12 @@ def check_message(message: dict[str, Any]) -> dict[str, Any]:
             if part["type"] in {"input_audio", "output_audio"}:
                 assert "transcript" in part
     return message
+
+
+def _check_transcription_session(session: dict[str, Any]) -> None:
+    """Read it as the class for requests: the one for answers knows no semantic_vad, which the protocol has."""
+    assert session["object"] == "realtime.transcription_session"
+    assert session["id"].startswith("sess_")
+    assert isinstance(session["expires_at"], int)
+    rest = {k: v for k, v in session.items() if k not in {"id", "object", "expires_at", "parley"}}
+    refuse_unknown(RealtimeTranscriptionSessionCreateRequest.model_validate(rest), "session")

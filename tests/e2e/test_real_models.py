@@ -13,6 +13,7 @@ import pytest
 from audio.pcm import from_pcm16
 from tests.e2e.fakes import silence
 from tests.e2e.test_openai_sdk import append, converse, only, sound, until_done
+from tests.e2e.test_wire_extent import PNG
 
 pytestmark = [pytest.mark.e2e, pytest.mark.models, pytest.mark.timeout(300)]
 
@@ -109,3 +110,53 @@ def test_a_barge_in(server, clip):
     interrupted, answered = converse(server, talk)
     assert interrupted[-1].response.status_details.reason == "turn_detected"
     check_answer(answered)
+
+
+def test_a_transcription_session_tells_how_sure_it_is(server, clip):
+    async def talk(connection):
+        include = ["item.input_audio_transcription.logprobs"]
+        await connection.session.update(session={"type": "transcription", "include": include})
+        await append(connection, np.concatenate([clip("en_v2j_what_time_is_it"), silence(1.5)]))
+        seen = []
+        async for event in connection:
+            seen.append(event)
+            if event.type == "conversation.item.input_audio_transcription.completed":
+                return seen
+        return None
+
+    seen = converse(server, talk)
+    done = seen[-1]
+    assert heard(seen) == "what time is it"
+    assert "".join(each.token for each in done.logprobs) == done.transcript
+    assert all(-5 < each.logprob <= 0 for each in done.logprobs)
+    said = [event.delta for event in seen if event.type.endswith("transcription.delta")]
+    assert "".join(said) == done.transcript or len(said) == 1
+
+
+def test_a_picture_that_the_model_cannot_see(server):
+    content = [{"type": "input_image", "image_url": PNG}, {"type": "input_text", "text": "What is in this picture?"}]
+
+    async def talk(connection):
+        await connection.conversation.item.create(item={"type": "message", "role": "user", "content": content})
+        await connection.response.create(response={"output_modalities": ["text"]})
+        return await until_done(connection)
+
+    answer = only(converse(server, talk), "response.output_text.done").text.lower()
+    assert re.search(r"can ?not|can't|don't|unable|no (camera|eyes)|sorry", answer), answer
+
+
+def test_a_classification_beside_the_conversation(server):
+    async def talk(connection):
+        await connection.response.create(
+            response={
+                "conversation": "none",
+                "output_modalities": ["text"],
+                "instructions": "Answer with one word: positive or negative.",
+                "input": [
+                    {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "I love this!"}]}
+                ],
+            }
+        )
+        return await until_done(connection)
+
+    assert "positive" in only(converse(server, talk), "response.output_text.done").text.lower()

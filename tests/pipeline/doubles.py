@@ -101,6 +101,7 @@ class ScriptedLlm:
     prompts: list[list[ChatMessage]] = field(default_factory=list)
     prefilled: list[list[ChatMessage]] = field(default_factory=list)
     prefill_error: Exception | None = None
+    takes_pictures: bool = False
     finished: float | None = None
     """How probable it finds that the user's message ends."""
     running: int = 0

@@ -16,7 +16,9 @@ STEPS = st.one_of(
     st.tuples(st.just("hush"), st.floats(0.05, 3.0)),
     st.tuples(st.just("wait"), st.floats(0.0, 3.0)),
     st.tuples(
-        st.sampled_from(["commit", "clear", "create", "respond", "cancel", "truncate", "delete", "break", "mend"]),
+        st.sampled_from(
+            ["commit", "clear", "create", "respond", "beside", "cancel", "truncate", "delete", "break", "mend"]
+        ),
         st.floats(0.0, 3.0),
     ),
     st.tuples(st.just("update"), MODES),
@@ -40,8 +42,12 @@ async def act(talk: Conversation, what: str, amount: float | str, number: int) -
             await talk.ask(events.CreateItem(Item(f"typed_{number}", "user", (Text("hello"),))))
         case "respond", _:
             await talk.ask(events.CreateResponse())
-        case "cancel", _:
-            await talk.ask(events.CancelResponse())
+        case "beside", float(seconds):
+            given = (Item("own", "user", (Text("hi"),)),) if seconds > 1.0 else None
+            await talk.ask(events.CreateResponse(beside=True, output="text" if seconds > 2.0 else None, input=given))
+        case "cancel", float(seconds):
+            started = [event.response_id for event in talk.of(events.ResponseStarted)]
+            await talk.ask(events.CancelResponse(started[-1] if started and seconds > 1.5 else None))
         case "truncate", float(seconds):
             await talk.ask(events.TruncateItem(assistants[-1] if assistants else "none", seconds))
         case "delete", _:
@@ -89,39 +95,41 @@ def test_conversations_keep_their_promises(
 
 
 def check(talk: Conversation) -> None:
-    active: str | None = None
+    active: str | None = None  # the reply; there may be responses beside it
+    said: dict[str, str] = {}  # by response, of those that are under way
+    sent_s: dict[str, float] = {}
+    began_at: dict[str, float] = {}
     over: set[str] = set()
-    said = ""
-    sent_s = 0.0
-    began_at = 0.0
     items: set[str] = set()
     for stamped in talk.log:
         match stamped.event:
-            case events.ResponseStarted(response_id=response_id, item_id=item_id):
-                assert active is None, "one reply at a time"
-                assert response_id not in over
+            case events.ResponseStarted(response_id=response_id, item_id=item_id, asked=asked):
+                if asked is None or not asked.beside:
+                    assert active is None, "one reply at a time"
+                    active = response_id
+                assert response_id not in over | said.keys()
                 assert item_id not in items
                 items.add(item_id)
-                active, said, sent_s, began_at = response_id, "", 0.0, 0.0
+                said[response_id], sent_s[response_id] = "", 0.0
             case events.ResponseText(response_id=response_id, text=text):
-                assert response_id == active, "nothing of a response outside its time"
-                said += text
+                said[response_id] += text  # nothing of a response outside its time
             case events.ResponseAudio(response_id=response_id, samples=samples):
-                assert response_id == active
-                began_at = began_at or stamped.at
-                sent_s += len(samples) / 24_000
-                assert sent_s <= stamped.at - began_at + 0.4 + 1e-6, "never a burst"
-            case events.ResponseEnded() as end:
-                assert end.response_id == active
-                over.add(end.response_id)
-                active = None
-                assert end.text == said
-                assert said.startswith(end.item.text), "history is what was heard"
-                assert (end.status == "completed") <= (end.item.text == said)
+                assert response_id in said
+                sent_s[response_id] += len(samples) / 24_000
+                since = began_at.setdefault(response_id, stamped.at)
+                assert sent_s[response_id] <= stamped.at - since + 0.4 + 1e-6, "never a burst"
+            case events.ResponseEnded(response_id=response_id) as end:
+                words = said.pop(response_id)
+                over.add(response_id)
+                active = None if response_id == active else active
+                assert end.text == words
+                assert words.startswith(end.item.text), "history is what was heard"
+                assert (end.status == "completed") <= (end.item.text == words)
             case events.AudioCommitted(item_id=item_id):
                 assert item_id not in items
                 items.add(item_id)
             case _:
                 pass
-    assert active is None, "every response that started has ended"
+    assert said == {}, "every response that started has ended"
+    assert active is None
     assert talk.llm.running == 0, "no work goes on for nobody"

@@ -7,6 +7,7 @@ import pytest
 
 from pipeline import events
 from pipeline.engines import ChatMessage
+from pipeline.settings import Settings, TurnTaking
 from tests.pipeline.doubles import (
     WINDOW_S,
     Conversation,
@@ -387,11 +388,74 @@ def test_silence_for_ever_is_nothing() -> None:
 
 
 def test_idle_time_is_reported_once_after_a_reply() -> None:
-    talk = Conversation(settings=taking(idle_timeout_s=5.0))
+    talk = Conversation(settings=taking(idle_timeout_s=5.0, create_response=False))
 
     async def script(talk: Conversation) -> None:
         await one_question(talk)
+        await talk.ask(events.CreateResponse())
         await talk.hush(15.0)
 
     talk.hold(script)
-    assert talk.kinds == [*SPOKEN_TURN, "IdleTimeout"]
+    assert talk.kinds[-5:] == ["ResponseEnded", "IdleTimeout", "AudioCommitted", "ItemAdded", "TranscriptCompleted"]
+    (idle,) = talk.of(events.IdleTimeout)
+    assert idle.at_s - idle.start_s == 5.0
+    assert talk.of(events.AudioCommitted)[-1].item_id == idle.item_id
+
+
+def test_the_assistant_breaks_the_silence() -> None:
+    talk = Conversation(settings=taking(idle_timeout_s=5.0), llm=ScriptedLlm(["It is noon.", "Still there?"]))
+
+    async def script(talk: Conversation) -> None:
+        await one_question(talk)
+        await talk.hush(6.0)
+
+    talk.hold(script)
+    assert talk.kinds[len(SPOKEN_TURN) :] == [
+        "IdleTimeout",
+        "AudioCommitted",
+        "ItemAdded",
+        "TranscriptCompleted",
+        "ResponseStarted",
+        "ResponseText",
+        "ResponseAudio",
+        "TurnTimed",
+        "ResponseEnded",
+    ]
+    assert "nothing" in talk.llm.prompts[-1][-1].content
+    assert talk.of(events.ItemAdded)[-1].item.text == ""
+
+
+def test_there_is_no_silence_while_a_reply_goes_on() -> None:
+    settings = Settings(
+        instructions="Be brief.",
+        show_transcript=False,
+        turn_taking=TurnTaking(idle_timeout_s=0.5, interrupt_response=False),
+    )
+    talk = Conversation(settings=settings, llm=ScriptedLlm(["It is noon, and the sun is up. You should eat now."]))
+
+    async def script(talk: Conversation) -> None:
+        await talk.ask(events.CreateResponse())
+        await talk.hush(1.0)
+        await talk.say(0.5)
+        await talk.ask(events.Clear())
+        await talk.hush(2.0)
+        assert talk.of(events.IdleTimeout) == []
+        await talk.hush(6.0)
+        await talk.say(0.5)
+        await talk.hush(8.0)
+
+    talk.hold(script)
+    assert talk.of(events.IdleTimeout) != []
+    assert talk.of(events.TranscriptCompleted) == []
+
+
+def test_without_instructions_there_is_nothing_to_read_before_the_first_question() -> None:
+    talk = Conversation()
+
+    async def script(talk: Conversation) -> None:
+        await talk.hush(0.5)
+        await talk.ask(events.Update(Settings()))
+        await talk.hush(1.0)
+
+    talk.hold(script)
+    assert talk.llm.prefilled == [[ChatMessage("system", "Be brief.")]]
