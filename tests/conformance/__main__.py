@@ -1,4 +1,4 @@
-"""`python -m tests.conformance [--write] [CLIENT…]`: hold the conversations, print the matrix, put it into the README."""
+"""`python -m tests.conformance [--write] [CLIENT…]`: hold the conversations, print the matrix."""
 
 import argparse
 

@@ -15,7 +15,7 @@ HERE = Path(__file__).resolve().parent
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "parley" / "conformance"
 
 
-class MissingClient(Exception):
+class MissingClientError(Exception):
     """A client isn't installed; the message says how to get it."""
 
 
@@ -30,13 +30,17 @@ class Client:
     absent: Mapping[str, str] = field(default_factory=dict)
 
     def command(self) -> list[str]:
-        """Return what runs the driver. Raises MissingClient."""
+        """Return what runs the driver. Raises MissingClientError."""
         program = self._program()
         if not program.exists():
-            raise MissingClient(
-                f"{self.title} is not installed: run `make conformance-clients` (Node 20 or later is needed for Node's)."
+            raise MissingClientError(
+                f"{self.title} is not installed: run `make peers` or `make conformance`; Node's needs Node.js 20."
             )
-        return [str(program), str(HERE / self.driver)] if self.driver.endswith(".py") else ["node", str(HERE / self.driver)]
+        return (
+            [str(program), str(HERE / self.driver)]
+            if self.driver.endswith(".py")
+            else ["node", str(HERE / self.driver)]
+        )
 
     def version(self) -> str:
         """Return the version that is pinned, or installed with Parley."""
@@ -54,7 +58,7 @@ class Client:
 
 
 def requirements(name: str) -> Path:
-    """Return the file that pins a client's environment; the official SDK has none, since it is installed with Parley."""
+    """Return the file that pins a client's environment; the official SDK comes with Parley."""
     return HERE / "requirements" / f"{name}.txt"
 
 
@@ -79,7 +83,13 @@ OPENAI = Client("openai", "openai", "`openai`", "drivers/openai_sdk.py")
 AGENTS = Client("agents", "openai-agents", "`openai-agents`", "drivers/openai_agents.py")
 NODE = Client("node", "@openai/agents", "`@openai/agents`", "node/agents.mjs")
 PIPECAT = Client("pipecat", "pipecat-ai", "Pipecat", "drivers/pipecat_service.py")
-LIVEKIT = Client("livekit", "livekit-plugins-openai", "LiveKit", "drivers/livekit_plugin.py")
+LIVEKIT = Client(
+    "livekit",
+    "livekit-plugins-openai",
+    "LiveKit",
+    "drivers/livekit_plugin.py",
+    {"barge-in: the history keeps what was heard": "its framework cuts its transcript by its own player's position"},
+)
 QUICK = (OPENAI, AGENTS, NODE)
 HEAVY = (PIPECAT, LIVEKIT)
 CLIENTS = (*QUICK, *HEAVY)

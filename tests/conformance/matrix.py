@@ -16,7 +16,8 @@ from tests.conformance.recordings import prepare
 from tests.conformance.rows import CONVERSATIONS, ROWS, Row
 from tests.conformance.server import serving
 
-README: Final = Path(__file__).resolve().parents[2] / "README.md"
+HERE: Final = Path(__file__).resolve().parent
+README: Final = HERE.parents[1] / "README.md"
 BEGIN: Final = "<!-- conformance: written by `make conformance` -->"
 END: Final = "<!-- end of conformance -->"
 COLUMN_LIMIT_S: Final = 200.0
@@ -38,8 +39,8 @@ def measure(clients: Iterable[Client]) -> dict[str, Column]:
     clients = tuple(clients)
     commands = {client.name: client.command() for client in clients}
     with _stage() as (url, folder), ThreadPoolExecutor(len(clients)) as pool:
-        columns = [pool.submit(_column, client, commands[client.name], url, folder) for client in clients]
-        return {client.name: column.result() for client, column in zip(clients, columns, strict=True)}
+        columns = [pool.submit(column, client, commands[client.name], url, folder) for client in clients]
+        return {client.name: each.result() for client, each in zip(clients, columns, strict=True)}
 
 
 @contextmanager
@@ -49,14 +50,19 @@ def _stage() -> Iterator[tuple[str, Path]]:
         yield url, Path(folder)
 
 
-def _column(client: Client, command: list[str], url: str, folder: Path) -> Column:
+def column(client: Client, command: list[str], url: str, folder: Path) -> Column:
+    """Run a client's driver against the server, with the recordings in `folder`, and judge what it tells."""
     wanted = [name for name in CONVERSATIONS if name not in client.absent]
     done = subprocess.run(
         [*command, url, str(folder), *wanted], capture_output=True, text=True, timeout=COLUMN_LIMIT_S, check=False
     )
     lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     told = {line["conversation"]: line for line in lines}
-    lost = {name: {"failed": "the client's program ended: " + _last_line(done.stderr)} for name in wanted if name not in told}
+    lost = {
+        name: {"failed": "the client's program ended: " + _last_line(done.stderr)}
+        for name in wanted
+        if name not in told
+    }
     return {row.title: _cell(row, client, told | lost) for row in ROWS}
 
 
@@ -95,10 +101,13 @@ def table(columns: Mapping[str, Column]) -> str:
     return "\n".join([*lines, *([""] if notes else []), *notes]) + "\n"
 
 
-def read() -> dict[str, Column]:
-    """Return the columns that the README shows."""
-    shown = README.read_text(encoding="utf-8").partition(BEGIN)[2].partition(END)[0]
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in shown.splitlines() if line.startswith("|")]
+def read(text: str | None = None) -> dict[str, Column]:
+    """Return the columns that a text with the matrix in it shows; the README, if none is given."""
+    text = README.read_text(encoding="utf-8") if text is None else text
+    shown = text.partition(BEGIN)[2].partition(END)[0]
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in shown.splitlines() if line.startswith("|")
+    ]
     if not rows:
         return {}
     reasons = {
@@ -107,7 +116,5 @@ def read() -> dict[str, Column]:
     columns: dict[str, Column] = {}
     for at, heading in enumerate(rows[0][1:], start=1):
         (client,) = [client for client in CLIENTS if heading.startswith(f"{client.title} ")]
-        columns[client.name] = {
-            row[0]: Cell(row[at], reasons.get((client.title, row[0]), "")) for row in rows[2:]
-        }
+        columns[client.name] = {row[0]: Cell(row[at], reasons.get((client.title, row[0]), "")) for row in rows[2:]}
     return columns

@@ -108,8 +108,10 @@ ROWS = (
     Row("a function tool is called exactly once", "tool", every(_called_once, _no_errors)),
     Row("the answer uses the tool's result", "tool", _uses_result),
     Row("an image is taken into the conversation", "image", every(_keeps_image, _has_answer, _no_errors)),
-    Row("cancelling stops the answer; the next one comes", "cancel", every(_is_cancelled, _is_about_france, _no_errors)),
+    Row(
+        "cancelling stops the answer; the next one comes", "cancel", every(_is_cancelled, _is_about_france, _no_errors)
+    ),
     Row("an error names the event at fault; the session goes on", "error", every(_is_correlated, _is_about_france)),
-    Row("connects again after closing", "reconnect", every(_connects_twice, _is_about_france, _no_errors)),
+    Row("connects again after closing", "reconnect", every(_connects_twice, _has_answer, _no_errors)),
 )
 CONVERSATIONS = tuple(dict.fromkeys(row.conversation for row in ROWS))

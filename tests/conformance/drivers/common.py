@@ -1,8 +1,8 @@
-"""What the Python drivers share. It runs in each client's own environment, so it needs the standard library only.
+"""What the Python drivers share: the standard library only, since it runs in each client's own environment.
 
-A driver is `python DRIVER.py URL RECORDINGS CONVERSATION…`. It holds each conversation with the unmodified client, through
-the client's public interface, and prints a line of JSON for each: `{"conversation", "facts"}` with what the client saw,
-or `{"conversation", "failed"}`. It judges nothing; `rows.py` does.
+A driver is `python DRIVER.py URL RECORDINGS CONVERSATION…`. It holds each conversation with the unmodified client,
+through the client's public interface, and prints a line of JSON for each: `{"conversation", "facts"}` with what the
+client saw, or `{"conversation", "failed"}`. It judges nothing; `rows.py` does.
 """
 
 import asyncio
@@ -59,7 +59,7 @@ async def speak(send: Callable[[bytes], Awaitable[Any]], pcm: bytes, *, then_s: 
 async def until(condition: Callable[[], Any], seconds: float = 20.0) -> None:
     """Wait until `condition()` holds, as a program does that watches a client's state. Raises TimeoutError."""
     async with asyncio.timeout(seconds):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - clients have state to be looked at, and no event for it
             await asyncio.sleep(0.02)
 
 
@@ -72,7 +72,7 @@ def run(conversations: Mapping[str, Conversation]) -> None:
         line: Facts = {"conversation": name}
         try:
             line["facts"] = asyncio.run(asyncio.wait_for(conversations[name](place), LIMIT_S))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever went wrong is the finding
             traceback.print_exc()
             line["failed"] = f"{type(error).__name__}: {error}".splitlines()[0][:200]
         line["seconds"] = round(time.monotonic() - began, 1)

@@ -68,7 +68,9 @@ class Talk:
 
 
 @contextlib.asynccontextmanager
-async def talking(place: Place, *, tools: Any = (), runner: RealtimeRunner | None = None, **settings: Any) -> AsyncIterator[Talk]:
+async def talking(
+    place: Place, *, tools: Any = (), runner: RealtimeRunner | None = None, **settings: Any
+) -> AsyncIterator[Talk]:
     agent = RealtimeAgent(name="Parley", instructions=MANNER, tools=list(tools))
     runner = runner or RealtimeRunner(agent)
     url = f"{place.socket_url}/realtime?model=gpt-realtime"
@@ -202,7 +204,7 @@ async def reconnect(place: Place) -> Facts:
     for _ in range(2):
         async with talking(place, runner=runner) as talk:
             await talk.session.send_message(CAPITAL)
-            await until(lambda: talk.done() and talk.words("assistant"))  # noqa: B023 - awaited in the same turn
+            await until(lambda: talk.done() and talk.words("assistant"))
             ids.append(talk.of("session.created")[0]["session"]["id"])
             facts = {"assistant": talk.words("assistant"), "errors": talk.complaints()}
     return {**facts, "connections": len(set(ids))}

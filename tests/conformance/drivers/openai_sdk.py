@@ -119,9 +119,7 @@ async def barge_in(place: Place) -> Facts:
         speaking = asyncio.create_task(speak(talk.append, place.recording("interruption"), then_s=1.5))
         await until(lambda: len(talk.of("input_audio_buffer.speech_started")) > before)
         played_ms = max(1, int(talk.sound_s() * 1000) - 400)
-        await talk.connection.conversation.item.truncate(
-            item_id=first.item_id, content_index=0, audio_end_ms=played_ms
-        )
+        await talk.connection.conversation.item.truncate(item_id=first.item_id, content_index=0, audio_end_ms=played_ms)
         await until(lambda: talk.of("conversation.item.truncated"))
         await talk.connection.conversation.item.retrieve(item_id=first.item_id)
         await until(lambda: talk.of("conversation.item.retrieved") and talk.done(2))
