@@ -64,12 +64,14 @@ def _called_once(facts: Facts) -> str | None:
     calls = facts["calls"]
     if len(calls) != 1:
         return f"the tool ran {len(calls)} times"
-    named = calls[0]["name"] == "get_temperature" and "paris" in calls[0]["arguments"].lower()
+    named = calls[0]["name"] == "get_weather" and "paris" in calls[0]["arguments"].lower()
     return None if named else f"the call was {calls[0]}"
 
 
 def _uses_result(facts: Facts) -> str | None:
     answer = plain(facts["assistant"] or "")
+    if not facts["calls"]:
+        return "there was no call"
     return None if re.search(r"\b21\b|twenty one", answer) else f"the answer was {answer!r}"
 
 

@@ -75,7 +75,7 @@ FACTS = {
     "truncated": True,
     "said": "A ship was sailing",
     "kept": "A ship was",
-    "calls": [{"name": "get_temperature", "arguments": '{"city": "Paris"}'}],
+    "calls": [{"name": "get_weather", "arguments": '{"city": "Paris"}'}],
     "cancelled": True,
     "stopped": True,
     "event_id": "mine",

@@ -18,8 +18,11 @@ from typing import Any
 RATE = 24_000
 FRAME_S = 0.02
 LIMIT_S = 40.0
-STORY = "Tell me a long story about a ship."
-MANNER = "You are a voice assistant. Answer questions in one short sentence, and tell long stories."
+STORY = "Tell me a long story about a ship and its captain."
+MANNER = (
+    "You are a voice assistant. Answer a question in one short sentence. "
+    "When you are asked for a story, tell a long one with many sentences."
+)
 CAPITAL = "What is the capital of France?"
 
 Facts = dict[str, Any]

@@ -161,22 +161,22 @@ async def typed(place: Place) -> Facts:
 
 
 @function_tool
-async def get_temperature(city: str) -> str:
-    """Returns the temperature in a city now."""
-    return '{"celsius": 21}'
+async def get_weather(city: str) -> str:
+    """Get the current weather of a city."""
+    return '{"celsius": 21, "sky": "sunny"}'
 
 
 async def tool(place: Place) -> Facts:
-    async with talking(place, tools=[get_temperature]) as talk:
+    async with talking(place, tools=[get_weather]) as talk:
         context = talk.session.chat_ctx.copy()
-        context.add_message(role="user", content="What is the temperature in Paris?")
+        context.add_message(role="user", content="What is the weather like in Paris?")
         await talk.session.update_chat_ctx(context)
         await talk.session.generate_reply(tool_choice="required")
         await until(talk.done)
         calls = talk.answers[0].calls
         context = talk.session.chat_ctx.copy()
         for call in calls:
-            output = await get_temperature(city="Paris")
+            output = await get_weather(city="Paris")
             context.items.append(
                 llm.FunctionCallOutput(name=call.name, call_id=call.call_id, output=output, is_error=False)
             )

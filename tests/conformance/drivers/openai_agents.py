@@ -139,13 +139,13 @@ async def tool(place: Place) -> Facts:
     calls: list[dict[str, str]] = []
 
     @function_tool
-    def get_temperature(city: str) -> dict[str, int]:
-        """Returns the temperature in a city now."""
-        calls.append({"name": "get_temperature", "arguments": city})
-        return {"celsius": 21}
+    def get_weather(city: str) -> dict[str, int | str]:
+        """Get the current weather of a city."""
+        calls.append({"name": "get_weather", "arguments": city})
+        return {"celsius": 21, "sky": "sunny"}
 
-    async with talking(place, tools=[get_temperature]) as talk:
-        await talk.session.send_message("What is the temperature in Paris?")
+    async with talking(place, tools=[get_weather]) as talk:
+        await talk.session.send_message("What is the weather like in Paris?")
         await until(lambda: talk.done(2) and talk.words("assistant"))
         return {"calls": calls, "assistant": talk.words("assistant"), "errors": talk.complaints()}
 

@@ -12,8 +12,8 @@ from openai.resources.realtime.realtime import AsyncRealtimeConnection
 
 TOOL = {
     "type": "function",
-    "name": "get_temperature",
-    "description": "Returns the temperature in a city now.",
+    "name": "get_weather",
+    "description": "Get the current weather of a city.",
     "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
 }
 
@@ -145,11 +145,15 @@ async def typed(place: Place) -> Facts:
 async def tool(place: Place) -> Facts:
     async with talking(place) as talk:
         await talk.connection.session.update(session={"type": "realtime", "tools": [TOOL]})
-        await talk.say("What is the temperature in Paris?", tool_choice="required")
+        await talk.say("What is the weather like in Paris?", tool_choice="required")
         await until(talk.done)
         calls = [item for item in talk.of("response.done")[0].response.output if item.type == "function_call"]
         for call in calls:
-            output: Any = {"type": "function_call_output", "call_id": call.call_id, "output": '{"celsius": 21}'}
+            output: Any = {
+                "type": "function_call_output",
+                "call_id": call.call_id,
+                "output": '{"celsius": 21, "sky": "sunny"}',
+            }
             await talk.connection.conversation.item.create(item=output)
         await talk.connection.response.create(response={"tool_choice": "none"})
         await until(lambda: talk.done(2))

@@ -9,6 +9,7 @@ from common import CAPITAL, MANNER, RATE, STORY, Facts, Place, run, speak, until
 from pipecat.adapters.schemas.function_schema import FunctionSchema
 from pipecat.adapters.schemas.tools_schema import ToolsSchema
 from pipecat.frames.frames import (
+    BotStoppedSpeakingFrame,
     ErrorFrame,
     Frame,
     InputAudioRawFrame,
@@ -18,6 +19,7 @@ from pipecat.frames.frames import (
     LLMMessagesAppendFrame,
     LLMRunFrame,
     TTSAudioRawFrame,
+    TTSStoppedFrame,
     TTSTextFrame,
     UserStartedSpeakingFrame,
     UserStoppedSpeakingFrame,
@@ -34,7 +36,7 @@ from pipecat.workers.runner import WorkerRunner
 
 
 class Ear(FrameProcessor):
-    """Stands where a transport's output would: it counts what would be played."""
+    """Stands where a transport's output would: it counts what would be played, and says when that is over."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -52,6 +54,8 @@ class Ear(FrameProcessor):
                 self.interruptions += 1
             case LLMFullResponseEndFrame():
                 self.ends += 1
+            case TTSStoppedFrame():
+                await self.push_frame(BotStoppedSpeakingFrame(), FrameDirection.UPSTREAM)
             case TTSTextFrame():
                 self.texts.append(frame.text)
         await self.push_frame(frame, direction)
@@ -177,20 +181,20 @@ async def typed(place: Place) -> Facts:
 async def tool(place: Place) -> Facts:
     calls: list[dict[str, str]] = []
 
-    async def get_temperature(params: FunctionCallParams) -> None:
+    async def get_weather(params: FunctionCallParams) -> None:
         calls.append({"name": params.function_name, "arguments": str(params.arguments)})
-        await params.result_callback({"celsius": 21})
+        await params.result_callback({"celsius": 21, "sky": "sunny"})
 
     schema = FunctionSchema(
-        name="get_temperature",
-        description="Returns the temperature in a city now.",
+        name="get_weather",
+        description="Get the current weather of a city.",
         properties={"city": {"type": "string"}},
         required=["city"],
     )
     async with talking(
-        place, user("What is the temperature in Paris?"), tools=ToolsSchema(standard_tools=[schema])
+        place, user("What is the weather like in Paris?"), tools=ToolsSchema(standard_tools=[schema])
     ) as talk:
-        talk.service.register_function("get_temperature", get_temperature)
+        talk.service.register_function("get_weather", get_weather)
         await talk.worker.queue_frame(LLMRunFrame())
         await until(lambda: talk.words("assistant"))
         return {"calls": calls, "assistant": talk.words("assistant"), "errors": talk.errors}

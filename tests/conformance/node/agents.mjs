@@ -8,8 +8,10 @@ import { z } from "zod";
 setTracingDisabled(true); // the tracing of agents would call OpenAI's servers
 
 const [url, folder, ...names] = process.argv.slice(2);
-const STORY = "Tell me a long story about a ship.";
-const MANNER = "You are a voice assistant. Answer questions in one short sentence, and tell long stories.";
+const STORY = "Tell me a long story about a ship and its captain.";
+const MANNER =
+  "You are a voice assistant. Answer a question in one short sentence. " +
+  "When you are asked for a story, tell a long one with many sentences.";
 const CAPITAL = "What is the capital of France?";
 const LIMIT_MS = 40_000;
 
@@ -140,17 +142,17 @@ const conversations = {
 
   tool: () => {
     const calls = [];
-    const getTemperature = tool({
-      name: "get_temperature",
-      description: "Returns the temperature in a city now.",
+    const getWeather = tool({
+      name: "get_weather",
+      description: "Get the current weather of a city.",
       parameters: z.object({ city: z.string() }),
       execute: async ({ city }) => {
-        calls.push({ name: "get_temperature", arguments: city });
-        return JSON.stringify({ celsius: 21 });
+        calls.push({ name: "get_weather", arguments: city });
+        return JSON.stringify({ celsius: 21, sky: "sunny" });
       },
     });
-    return talking({ tools: [getTemperature] }, async (talk) => {
-      talk.session.sendMessage("What is the temperature in Paris?");
+    return talking({ tools: [getWeather] }, async (talk) => {
+      talk.session.sendMessage("What is the weather like in Paris?");
       await until(() => talk.done(2) && talk.words("assistant"));
       return { calls, assistant: talk.words("assistant"), errors: talk.complaints() };
     });
