@@ -2,6 +2,7 @@
 # make run     setup, then the server; ARGS="--profile tiny" passes options on
 # make test    what must hold before a change goes in: format, lint, types, tests
 # make lint    the first three of these
+# make conformance   hold conversations with all clients of the matrix, and put it into the README
 # make bench   measure speed, manners and words on this machine; ARGS passes options on
 # make clean   remove what these made; the models stay in the user's cache
 
@@ -9,11 +10,12 @@ PYTHON ?= python3
 VENV   := .venv
 ARGS   ?=
 BIN    := $(VENV)/bin
+NODE   := tests/conformance/node
 ROOMS  := assistant audio pipeline clients tests
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 PORTAUDIO := $(BIN)/python -c 'import ctypes.util, sys; sys.exit(ctypes.util.find_library("portaudio") is None)'
 
-.PHONY: help setup run test lint bench clean developer system
+.PHONY: help setup run test lint conformance peers bench clean developer system
 
 help:
 	@sed -n '/^#/!q; s/^# //p' Makefile
@@ -23,7 +25,7 @@ setup: $(VENV)/.installed
 run: setup
 	@exec $(BIN)/parley serve $(ARGS)
 
-test: developer system lint tests/clients/node_modules/.installed
+test: developer system lint peers tests/clients/node_modules/.installed
 	$(BIN)/parley models pull
 	$(BIN)/parley models pull smollm2-135m
 	$(BIN)/python -m pytest --cov --cov-fail-under=100 $(ARGS)
@@ -32,6 +34,21 @@ lint: developer
 	$(BIN)/ruff format --check $(ROOMS)
 	$(BIN)/ruff check $(ROOMS)
 	$(BIN)/mypy
+
+conformance: developer peers
+	$(BIN)/parley models pull
+	$(BIN)/python -m tests.conformance.clients pipecat livekit
+	$(BIN)/python -m tests.conformance --write $(ARGS)
+
+# Real clients that the tests talk to: one that can't live beside our own packages, and Node's.
+peers: developer system
+	$(BIN)/python -m tests.conformance.clients agents
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory $(NODE)/node_modules/.package-lock.json; \
+	else echo "Install Node.js 20 or later with npm for all tests: the tests that need it will say so."; fi
+
+$(NODE)/node_modules/.package-lock.json: $(NODE)/package-lock.json
+	npm --prefix $(NODE) ci --no-audit --no-fund --ignore-scripts --silent
+	@touch $@
 
 bench: developer
 	@exec $(BIN)/python -m tests.bench $(ARGS)

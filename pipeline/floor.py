@@ -69,6 +69,7 @@ class Floor:
         """Turns that were prepared in vain since the last commit."""
         self._waiting: Utterance | None = None  # committed; waits for its words, or for the reply before it
         self._replying: _Turn | None = None  # has the floor
+        self._cut: str | None = None  # the last response, if a client's truncation ended it
         self._held = False  # the user may be taking the floor: nothing more is sent
         self._absences = 0  # of the client, so far
         self._absent = False  # nobody listens, or somebody has yet to hear what was sent: nothing more is
@@ -200,15 +201,22 @@ class Floor:
     async def cancel(self, response_id: str | None) -> None:
         """Stop the response (of this id, where one is given). Raises RequestError when it isn't under way."""
         turn = self._replying
+        if turn is None and self._cut is not None and response_id in (None, self._cut):
+            self._cut = None  # clients that interrupt truncate, then cancel: the first has done both
+            return
         if turn is None or response_id not in (None, turn.reply.response_id):
-            raise RequestError("response_cancel_not_active", "There is no active response to cancel.", "response_id")
+            # LiveKit's client knows the refusal by its first words.
+            message = "Cancellation failed: there is no active response."
+            raise RequestError("response_cancel_not_active", message, "response_id")
         await self._end_reply("cancelled", "client_cancelled")
         await self._yield()
 
     async def cut(self, item_id: str) -> None:
         """Stop the response that makes this message, if it is under way."""
-        if self._replying is not None and self._replying.reply.item_id == item_id:
+        turn = self._replying
+        if turn is not None and turn.reply.item_id == item_id:
             await self.cancel(None)
+            self._cut = turn.reply.response_id
 
     # --- A client that listens, or doesn't ---
 
@@ -386,6 +394,7 @@ class Floor:
 
     async def _reply(self, turn: _Turn, asked: events.CreateResponse | None = None) -> None:
         self._replying = turn
+        self._cut = None
         reply = turn.reply
         self.echo.clear()
         item_id, previous = None, None

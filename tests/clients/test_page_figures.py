@@ -152,7 +152,7 @@ def settle(page: Page, session: CDPSession) -> None:
 
 @pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="reads Linux's account of memory")
 def test_half_an_hour_in_one_tab_does_not_grow(chromium: Browser, served: Any) -> None:
-    """30 minutes of messages come as fast as the page takes them; every reply is cut, so that none is waited for."""
+    """30 minutes of messages come as fast as the page takes them; every reply is cut, to wait for none."""
     sound = [pcm(piece) for piece in np.array_split(tone(4.0), 40)]
     words = "The quick brown fox jumps over the lazy dog, and nobody minds it very much at all today. " * 2
 

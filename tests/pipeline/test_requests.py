@@ -297,6 +297,23 @@ def test_truncating_the_reply_under_way_ends_it() -> None:
     assert talk.events[-1] == events.ItemTruncated(ended(talk).item.id, 0.5)
 
 
+def test_cancelling_what_a_truncation_has_just_ended_is_no_error() -> None:
+    talk = Conversation(llm=ScriptedLlm(["It is noon now. The sun stands high above the houses."]))
+
+    async def interrupt(talk: Conversation) -> None:
+        await talk.ask(events.CreateItem(HELLO))
+        await talk.ask(events.CreateResponse())
+        await asyncio.sleep(1.5)
+        await talk.ask(events.TruncateItem(talk.of(events.ResponseStarted)[0].item_id, 0.5))
+        await talk.ask(events.CancelResponse(request_id="the same interruption"))
+        await talk.ask(events.CancelResponse(request_id="one too many"))
+
+    talk.hold(interrupt)
+    assert len(talk.of(events.ResponseEnded)) == 1
+    assert rejected(talk) == [("response_cancel_not_active", "one too many")]
+    assert talk.of(events.Rejected)[0].message.startswith("Cancellation failed")
+
+
 def test_without_create_response_an_utterance_is_only_written_down() -> None:
     talk = Conversation(settings=taking(create_response=False))
     talk.hold(one_question)
