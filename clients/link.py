@@ -104,6 +104,10 @@ class Link:
         )
         await self.send({"type": "response.create"})
 
+    async def close(self) -> None:
+        """Say goodbye."""
+        await self._websocket.close()
+
     async def cancel(self) -> None:
         """Stop the answer that is under way."""
         await self.send({"type": "response.cancel"})
@@ -123,10 +127,21 @@ class Link:
 @asynccontextmanager
 async def connect(url: str = URL, token: str | None = None) -> AsyncIterator[Link]:
     """Open a conversation for the length of an `async with`. Raises Unreachable or Refused."""
+    link = Link(await open_socket(url, token), url)
+    try:
+        yield link
+    finally:
+        await link.close()
+
+
+async def open_socket(url: str, token: str | None, claim: str | None = None) -> ClientConnection:
+    """Return an open socket; `claim` says which session it goes on with. Raises Unreachable or Refused."""
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+    if claim is not None:
+        headers["Parley-Resume"] = claim
     proxy: Literal[True] | None = None if _hostname(url) in _LOOPBACK else True
     try:
-        websocket = await open_websocket(
+        return await open_websocket(
             url, additional_headers=headers, proxy=proxy, compression=None, max_size=_LARGEST_MESSAGE, close_timeout=2
         )
     except InvalidURI as error:
@@ -140,10 +155,6 @@ async def connect(url: str = URL, token: str | None = None) -> AsyncIterator[Lin
         ) from error
     except InvalidHandshake as error:
         raise Refused(f"What answers at {url} is not a websocket server ({error}). Check the address.") from error
-    try:
-        yield Link(websocket, url)
-    finally:
-        await websocket.close()
 
 
 def encode(samples: Samples) -> str:

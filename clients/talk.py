@@ -12,8 +12,9 @@ from rich.live import Live
 from audio.devices import DeviceError, Microphone, Speaker, list_devices
 from audio.types import OUTPUT_RATE
 from clients.captions import Captions
-from clients.link import URL, Link, LinkError, Message, connect, decode
+from clients.link import URL, Link, LinkError, Message, decode
 from clients.playback import Playback
+from clients.resuming import connect_for_good
 
 _HELP: Final = {"help_option_names": ["-h", "--help"]}
 
@@ -144,7 +145,7 @@ def command(  # noqa: PLR0913, PLR0917 - click passes every option
 async def _talk(url: str, token: str | None, microphone: str | None, speaker: str | None, *, half: bool) -> None:
     console = Console()
     captions = Captions(console.print)
-    async with connect(url, token) as link, Speaker(speaker) as out, Microphone(microphone) as into:
+    async with connect_for_good(url, token) as link, Speaker(speaker) as out, Microphone(microphone) as into:
         with Live(captions, console=console, refresh_per_second=12, transient=True):
             await Talk(link, into, out, captions, half=half).run()
 
