@@ -1,7 +1,6 @@
 """The conformance matrix: hold the conversations with every client, judge them, and write the table."""
 
 import json
-import re
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -113,11 +112,15 @@ def read(text: str | None = None) -> dict[str, Column]:
     ]
     if not rows:
         return {}
-    reasons = {
-        (found[2], found[3]): found[4] for found in re.finditer(r"^- (.) (.+?), (.+?): (.+)$", shown, re.MULTILINE)
-    }
+    notes = [line[4:] for line in shown.splitlines() if line.startswith("- ")]
     columns: dict[str, Column] = {}
     for at, heading in enumerate(rows[0][1:], start=1):
         (client,) = [client for client in CLIENTS if heading.startswith(f"{client.title} ")]
-        columns[client.name] = {row[0]: Cell(row[at], reasons.get((client.title, row[0]), "")) for row in rows[2:]}
+        columns[client.name] = {
+            row[0]: Cell(row[at], _reason(notes, f"{client.title}, {row[0]}: ")) for row in rows[2:]
+        }
     return columns
+
+
+def _reason(notes: Iterable[str], begins: str) -> str:
+    return next((note.removeprefix(begins) for note in notes if note.startswith(begins)), "")

@@ -77,6 +77,6 @@ def run(conversations: Mapping[str, Conversation]) -> None:
             line["facts"] = asyncio.run(asyncio.wait_for(conversations[name](place), LIMIT_S))
         except Exception as error:  # noqa: BLE001 - whatever went wrong is the finding
             traceback.print_exc()
-            line["failed"] = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+            line["failed"] = f"{type(error).__name__}: {error}".splitlines()[0].rstrip(": ")[:200]
         line["seconds"] = round(time.monotonic() - began, 1)
         print(json.dumps(line), flush=True)
