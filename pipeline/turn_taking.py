@@ -16,7 +16,7 @@ sound arrives; only waits for something that may never come use `now` (seconds o
     REPLYING  -- reply played to its end -------------> LISTENING
     CONTESTED -- voice >= start_s, soon --------------> HEARING    Reopen, SpeechStarted
     CONTESTED -- voice >= look_s, or it ended --------> CONTESTED  AskWhatWasSaid
-    CONTESTED -- words, or voice >= barge_in_s -------> HEARING    Interrupt, SpeechStarted
+    CONTESTED -- words, or voice >= barge_in_s -------> HEARING    SpeechStarted, Interrupt
     CONTESTED -- it ended: backchannel, noise, echo --> REPLYING   Resume
     CONTESTED -- stall_s -----------------------------> REPLYING   Resume
     CONTESTED -- reply played to its end -------------> LISTENING
@@ -294,7 +294,8 @@ class TurnTaker:
 
     def _interrupt(self, now: float) -> list[Action]:
         silence_s = self._silence_s
-        actions: list[Action] = [Interrupt(), self._start(now, self._contest_start_s)]
+        # The client hears of the voice first: one that learns of the reply's end before takes it for played out.
+        actions: list[Action] = [self._start(now, self._contest_start_s), Interrupt()]
         self._silence_s = silence_s  # a word may be over by the time it is understood
         return actions
 

@@ -84,6 +84,14 @@ def test_a_short_sound_is_not_heard_in_the_reply() -> None:
         played_until = max(played_until, at) + seconds
 
 
+def test_the_client_hears_of_the_voice_before_it_hears_that_the_reply_is_over() -> None:
+    """A client that is told of the end first takes the reply for played out, and truncates nothing."""
+    talk = conversation("Stop, please tell me the date")
+    end = spoken_over(talk, 0.8)
+    voices = [at for at, event in enumerate(talk.events) if isinstance(event, events.SpeechStarted)]
+    assert voices[-1] < talk.events.index(end)
+
+
 def test_words_end_the_reply_and_are_answered() -> None:
     talk = conversation("Stop, please tell me the date")
     end = spoken_over(talk, 0.8)

@@ -262,9 +262,9 @@ def test_late_voice_does_not_reopen() -> None:
     floor = Floor(reopen_s=0.6, look_s=0.256, barge_in_s=0.576).to(State.REPLYING)
     floor.silence(20)
     actions = floor.voice(18)
-    assert kinds(actions) == [Hold, AskWhatWasSaid, AskWhatWasSaid, AskWhatWasSaid, Interrupt, SpeechStarted]
-    assert isinstance(actions[-1], SpeechStarted)
-    assert actions[-1].start_s == pytest.approx(floor.now - 18 * WINDOW_S - 0.3)
+    assert kinds(actions) == [Hold, AskWhatWasSaid, AskWhatWasSaid, AskWhatWasSaid, SpeechStarted, Interrupt]
+    assert isinstance(actions[-2], SpeechStarted)
+    assert actions[-2].start_s == pytest.approx(floor.now - 18 * WINDOW_S - 0.3)
 
 
 def test_voice_during_a_reply_holds_it_at_once() -> None:
@@ -280,7 +280,7 @@ def test_words_interrupt() -> None:
     (asked,) = floor.voice(6)
     assert isinstance(asked, AskWhatWasSaid)
     assert (asked.contest, asked.ended) == (1, False)
-    assert kinds(floor.step(WasSaid(1, False, Said.WORDS))) == [Interrupt, SpeechStarted]
+    assert kinds(floor.step(WasSaid(1, False, Said.WORDS))) == [SpeechStarted, Interrupt]
     assert floor.taker.state is State.HEARING
 
 
@@ -298,7 +298,7 @@ def test_what_is_no_words_lets_the_reply_go_on_when_it_ends(what: Said) -> None:
 def test_a_single_short_word_interrupts_when_it_is_over() -> None:
     floor = Floor(pause_s=0.064).to(State.CONTESTED)
     floor.silence(6)
-    assert kinds(floor.step(WasSaid(1, True, Said.WORDS))) == [Interrupt, SpeechStarted]
+    assert kinds(floor.step(WasSaid(1, True, Said.WORDS))) == [SpeechStarted, Interrupt]
     assert kinds(floor.silence(1)) == [Weigh, Speculate], "the silence after it counts"
 
 
@@ -358,7 +358,7 @@ def test_a_reply_that_the_client_asked_for_can_be_interrupted_but_not_reopened()
     floor.step(ReplyStarted())
     assert floor.taker.state is State.REPLYING
     assert Reopen not in kinds(floor.voice(10))
-    assert kinds(floor.step(WasSaid(1, False, Said.WORDS))) == [Interrupt, SpeechStarted]
+    assert kinds(floor.step(WasSaid(1, False, Said.WORDS))) == [SpeechStarted, Interrupt]
 
 
 def test_the_floor_is_free_when_the_reply_has_ended() -> None:
@@ -410,7 +410,7 @@ def test_whatever_happens_the_actions_make_sense(script: list[object]) -> None:
     last_start_s = 0.0
     for entry in script:
         actions = floor.windows(entry[1], entry[2]) if isinstance(entry, tuple) else floor.step(entry)  # type: ignore[arg-type]
-        for action, following in zip(actions, [*actions[1:], None], strict=False):
+        for before, action, following in zip([None, *actions], actions, [*actions[1:], None], strict=False):
             match action:
                 case SpeechStarted(start_s):
                     assert not speaking
@@ -420,7 +420,11 @@ def test_whatever_happens_the_actions_make_sense(script: list[object]) -> None:
                     assert speaking
                     assert voice_end_s <= floor.now
                     speaking = False
-                case Interrupt() | Reopen():
+                case Interrupt():
+                    assert held, "nothing is interrupted that wasn't held"
+                    assert isinstance(before, SpeechStarted), "the client hears of the voice first"
+                    held = False
+                case Reopen():
                     assert not speaking
                     assert held, "nothing is interrupted that wasn't held"
                     assert isinstance(following, SpeechStarted)

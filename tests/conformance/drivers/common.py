@@ -17,7 +17,7 @@ from typing import Any
 
 RATE = 24_000
 FRAME_S = 0.02
-LIMIT_S = 40.0
+LIMIT_S = 60.0
 STORY = "Tell me a long story about a ship and its captain."
 MANNER = (
     "You are a voice assistant. Answer a question in one short sentence. "
@@ -59,7 +59,7 @@ async def speak(send: Callable[[bytes], Awaitable[Any]], pcm: bytes, *, then_s: 
         await asyncio.sleep(max(0.0, began + (at + step) / (2 * RATE) - time.monotonic()))
 
 
-async def until(condition: Callable[[], Any], seconds: float = 20.0) -> None:
+async def until(condition: Callable[[], Any], seconds: float = 30.0) -> None:
     """Wait until `condition()` holds, as a program does that watches a client's state. Raises TimeoutError."""
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110 - clients have state to be looked at, and no event for it
@@ -77,6 +77,6 @@ def run(conversations: Mapping[str, Conversation]) -> None:
             line["facts"] = asyncio.run(asyncio.wait_for(conversations[name](place), LIMIT_S))
         except Exception as error:  # noqa: BLE001 - whatever went wrong is the finding
             traceback.print_exc()
-            line["failed"] = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+            line["failed"] = f"{type(error).__name__}: {error}".splitlines()[0].rstrip(": ")[:200]
         line["seconds"] = round(time.monotonic() - began, 1)
         print(json.dumps(line), flush=True)

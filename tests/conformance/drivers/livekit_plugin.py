@@ -143,7 +143,7 @@ async def barge_in(place: Place) -> Facts:
         talk.session.truncate(
             message_id=first.item_id, modalities=["audio"], audio_end_ms=played_ms, audio_transcript=NOT_GIVEN
         )
-        await until(lambda: talk.done(2) and talk.of("conversation.item.truncated"))
+        await until(lambda: len(talk.answers) > 1 and talk.answers[1].text and talk.of("conversation.item.truncated"))
         await speaking
         return {
             "interrupted": first.over,

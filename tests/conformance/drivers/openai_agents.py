@@ -115,15 +115,18 @@ async def barge_in(place: Place) -> Facts:
         first = talk.of("response.output_audio.delta")[0]
         speaking = asyncio.create_task(speak(talk.session.send_audio, place.recording("interruption"), then_s=1.5))
         await until(lambda: "audio_interrupted" in talk.kinds)
-        await until(lambda: talk.done(2) and talk.of("conversation.item.retrieved"))
+        await until(lambda: talk.done() and talk.of("conversation.item.retrieved"))
         await speaking
+        await until(
+            lambda: len(talk.of("response.created")) > 1 and talk.said(talk.of("response.created")[1]["response"]["id"])
+        )
         (cut,) = [item for item in talk.history if item.item_id == first["item_id"]]
         return {
             "interrupted": "audio_interrupted" in talk.kinds,
             "truncated": any(e["item_id"] == first["item_id"] for e in talk.of("conversation.item.truncated")),
             "said": talk.said(first["response_id"]),
             "kept": talk.item_words(cut),
-            "assistant": talk.words("assistant"),
+            "assistant": talk.said(talk.of("response.created")[1]["response"]["id"]),
             "errors": talk.complaints(),
         }
 
@@ -157,7 +160,7 @@ async def image(place: Place) -> Facts:
     ]
     async with talking(place) as talk:
         await talk.session.send_message({"type": "message", "role": "user", "content": content})
-        await until(lambda: talk.errors or (talk.done() and talk.words("assistant")))
+        await until(lambda: talk.errors or talk.words("assistant"))
         mine = [item for item in talk.history if item.type == "message" and item.role == "user"]
         return {
             "kept": any(part.type == "input_image" for item in mine for part in item.content),

@@ -13,12 +13,12 @@ const MANNER =
   "You are a voice assistant. Answer a question in one short sentence. " +
   "When you are asked for a story, tell a long one with many sentences.";
 const CAPITAL = "What is the capital of France?";
-const LIMIT_MS = 40_000;
+const LIMIT_MS = 60_000;
 
 const recording = (name) => readFileSync(`${folder}/${name}.pcm`);
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-async function until(condition, seconds = 20) {
+async function until(condition, seconds = 30) {
   const end = Date.now() + seconds * 1000;
   while (!condition()) {
     if (Date.now() > end) throw new Error(`TimeoutError: not within ${seconds} s: ${condition}`);
@@ -121,8 +121,9 @@ const conversations = {
       const first = talk.of("response.output_audio.delta")[0];
       const speaking = talk.speak(recording("interruption"), 1.5);
       await until(() => talk.interruptions > 0);
-      await until(() => talk.done(2) && talk.of("conversation.item.retrieved").some((e) => e.item.id === first.item_id));
+      await until(() => talk.done() && talk.of("response.created").length > 1 && talk.of("conversation.item.retrieved").some((e) => e.item.id === first.item_id));
       await speaking;
+      await until(() => talk.items("assistant").length > 1 && talk.words("assistant"));
       return {
         interrupted: talk.interruptions > 0,
         truncated: talk.of("conversation.item.truncated").some((event) => event.item_id === first.item_id),
@@ -163,7 +164,7 @@ const conversations = {
       const image = readFileSync(`${folder}/picture.txt`, "utf8");
       const content = [{ type: "input_image", image }, { type: "input_text", text: "Say hello." }];
       talk.session.sendMessage({ type: "message", role: "user", content });
-      await until(() => talk.errors.length || (talk.done() && talk.words("assistant")));
+      await until(() => talk.errors.length || talk.words("assistant"));
       const added = talk.of("conversation.item.added").filter((event) => event.item.role === "user");
       return {
         kept: added.some((event) => event.item.content.some((part) => part.type === "input_image")),
