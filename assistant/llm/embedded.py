@@ -174,7 +174,8 @@ class EmbeddedLlm:
         body = {
             "messages": _plain(written),
             "max_tokens": max_tokens,
-            "temperature": temperature,
+            # Whether a function is called must not hang on chance.
+            "temperature": 0.0 if toolbox.may_call else temperature,
             "repeat_penalty": 1.1,  # or small models go round in circles, aloud
             "stream": True,
             "stream_options": {"include_usage": True},

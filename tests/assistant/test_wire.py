@@ -181,7 +181,7 @@ def test_null_clears(session):
     assert again.settings().show_transcript
 
 
-@pytest.mark.parametrize(("eagerness", "patience"), [("low", 2.2), ("medium", 1.1), ("auto", 1.1), ("high", 0.55)])
+@pytest.mark.parametrize(("eagerness", "patience"), [("low", 2.4), ("medium", 1.2), ("auto", 1.2), ("high", 0.6)])
 def test_eagerness_is_patience(session, eagerness, patience):
     updated = session.updated(nested("audio.input.turn_detection.eagerness", eagerness))
     assert updated.settings().turn_taking.max_silence_s == patience

