@@ -154,7 +154,8 @@ class History:
         Raises RequestError when `after` isn't there, the id is taken, or a result has no call that waits for it.
         """
         if item.id in self._items:
-            raise RequestError("item_id_taken", f"There is an item {item.id!r} already: choose another id.", "item.id")
+            message = f"There is an item {item.id!r} already: choose another id."
+            raise RequestError("item_create_duplicate_item_id", message, "item.id")
         self._check_call(item)
         if after is None or after == self.last_id:
             before = self.last_id

@@ -186,7 +186,16 @@ def _item(item: Any, at: str) -> ClientItem:
     role = item.get("role")
     if not isinstance(role, str) or role not in _MESSAGES:
         raise RequestError("invalid_value", 'role is "user", "assistant" or "system".', f"{at}.role")
+    if role == "assistant":
+        _rename_texts(item.get("content"))
     return check(_MESSAGES[role], item, at)
+
+
+def _rename_texts(content: Any) -> None:
+    """Give an assistant's texts the protocol's name: some clients take the user's, or the old one."""
+    for part in content if isinstance(content, list) else ():
+        if isinstance(part, dict) and part.get("type") in {"input_text", "text"}:
+            part["type"] = "output_text"
 
 
 def check(schema: type[_Model], value: Mapping[str, Any], at: str = "") -> _Model:

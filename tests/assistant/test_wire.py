@@ -430,3 +430,11 @@ def test_how_a_stream_is_cut_changes_nothing(form, sizes, data):
 def test_half_a_sample_is_refused():
     with pytest.raises(RequestError, match="odd number of bytes"):
         SoundIn("audio/pcm").feed(base64.b64decode("AAAA"), "audio")
+
+
+@pytest.mark.parametrize("kind", ["output_text", "input_text", "text"])
+def test_an_assistants_text_may_have_a_users_name(kind):
+    item = {"type": "message", "role": "assistant", "content": [{"type": kind, "text": "Hello."}]}
+    frame = json.dumps({"type": "conversation.item.create", "item": item})
+    event = parse(frame, max_bytes=2**20)
+    assert [(part.type, part.text) for part in event.item.content] == [("output_text", "Hello.")]

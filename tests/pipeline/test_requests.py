@@ -183,7 +183,7 @@ def test_items_are_added_retrieved_and_deleted() -> None:
     assert rejected(talk) == [
         ("item_retrieve_invalid_item_id", "r1"),
         ("item_retrieve_invalid_item_id", "r2"),
-        ("item_id_taken", "r3"),
+        ("item_create_duplicate_item_id", "r3"),
         ("invalid_value", "r4"),
     ]
 
