@@ -18,28 +18,16 @@ import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
 from audio.pcm import read_wav, resample, write_wav
+from tests.clients.chromium import CHROMIUM, FLAGS
 
 SPEECH = Path(__file__).resolve().parents[1] / "data" / "speech"
-CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = [
-    "--headless=new",
-    "--no-sandbox",
-    "--use-fake-ui-for-media-stream",
-    "--use-fake-device-for-media-stream",
-    "--autoplay-policy=no-user-gesture-required",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
 WAIT_MS = 60_000
 pytestmark = [
     pytest.mark.e2e,
     pytest.mark.models,
     pytest.mark.browser,
     pytest.mark.timeout(300),
-    pytest.mark.skipif(not CHROMIUM.exists(), reason=f"needs Chromium at {CHROMIUM}"),
+    pytest.mark.skipif(not Path(CHROMIUM).exists(), reason=f"needs Chromium at {CHROMIUM}"),
 ]
 
 
