@@ -94,7 +94,7 @@ export class Link {
     this.acknowledging = undefined;
   }
 
-  /** @param {Message} message; while the connection is down, it waits until the conversation goes on */
+  /** @param {Message} message; while the connection is down, it waits */
   send(message) {
     if (!this.ready && this.ticket === null) return;
     this.outbox.note(message);
@@ -184,7 +184,7 @@ export class Link {
     this.listener.speech(speech);
   }
 
-  /** @param {number} sequence of an event that came; the server lets go of it when it knows */
+  /** @param {number} sequence of an event; the server lets go of it when it knows */
   count(sequence) {
     this.received = sequence;
     this.acknowledging ??= setTimeout(() => {
@@ -197,7 +197,7 @@ export class Link {
   }
 
   /**
-   * A browser does not say why a websocket was not opened: see whether the server answers at all.
+   * A browser doesn't say why no websocket was opened: see whether the server answers.
    * @returns {Promise<Cause>}
    */
   async whyClosed() {
@@ -211,9 +211,14 @@ export class Link {
 
   /**
    * @param {Cause} cause
-   * @param {string} reason that the server gave
+   * @param {string} reason
    */
   fail(cause, reason) {
+    if (cause === "refused" && this.failures > 0) {
+      this.failures = 0; // perhaps it came up just now
+      this.dial();
+      return;
+    }
     if (cause === "refused" || cause === "elsewhere") {
       this.wanted = false;
       this.forget();

@@ -254,6 +254,18 @@ def test_what_a_broken_connection_lost_is_sent_again_without_its_sound(chromium:
         assert run(page, "outbox.js", script) == [["two", "three"], 2, 0]
 
 
+def test_a_server_that_comes_up_a_moment_too_late_has_refused_nobody(chromium: Browser, served: Any) -> None:
+    with opened(chromium, served(lambda conversation: conversation.until_gone()).url) as page:
+        script = """const seen = [];
+            const link = new it.Link({ down: (cause) => seen.push(cause), ticket: () => {} });
+            link.dial = () => seen.push("dial");
+            link.failures = 2;  // it was away, and answers now
+            link.fail("refused", "");
+            link.fail("refused", "");
+            return seen;"""
+        assert run(page, "link.js", script) == ["dial", "refused"]
+
+
 def test_binary_messages_are_as_the_wire_has_them(chromium: Browser, served: Any) -> None:
     header = np.array([1, 2, 6, 0], "u1").tobytes() + np.array([258, 1500], "<u4").tobytes()
     speech = header + b"resp_7\0\0" + np.array([1, -2, 300], "<i2").tobytes()
