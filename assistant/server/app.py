@@ -23,6 +23,7 @@ from assistant.models import Store
 from assistant.server.api.routes import api_routes
 from assistant.server.auth import Guard, token_of_environment
 from assistant.server.client_secrets import ClientSecrets, Desk
+from assistant.server.groups import leaves
 from assistant.server.guesses import Guesses
 from assistant.server.http_errors import explain, no_websocket, wants_websocket
 from assistant.server.life import NewConversation
@@ -179,7 +180,7 @@ async def serve(
                 for task in beside:
                     task.cancel()
         except* Exception as group_error:  # noqa: BLE001 - the same, out of its group
-            raise _only(group_error) from None
+            raise next(leaves(group_error)) from None
 
 
 async def _warm(config: Config, store: Store, app: Starlette, listener: Listener, ready: Callable[[], None]) -> None:
@@ -190,11 +191,6 @@ async def _warm(config: Config, store: Store, app: Starlette, listener: Listener
         app.state.house.warm(engines)
         ready()
         await asyncio.Event().wait()  # the engines stay until the listener is done
-
-
-def _only(group: BaseExceptionGroup[Exception]) -> Exception:
-    first = group.exceptions[0]
-    return _only(first) if isinstance(first, BaseExceptionGroup) else first
 
 
 def _log(config: Config) -> None:

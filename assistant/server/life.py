@@ -12,13 +12,14 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Final, Protocol, TypeVar
+from typing import Final, Protocol
 
 from assistant.config import Server
 from assistant.server.decode import Decoder
 from assistant.server.encode import Encoder
 from assistant.server.extensions import AcknowledgeEvent
 from assistant.server.frames import Frame, pack
+from assistant.server.groups import kinds, leaves
 from assistant.server.journal import Journal
 from assistant.server.line import GOING_AWAY, INTERNAL_ERROR, TAKEN_OVER, Hangup, Line
 from assistant.server.session_config import SessionConfig
@@ -35,8 +36,6 @@ _STALLED_S: Final = 2.0
 """Speech that a client which acknowledges hasn't acknowledged: then the network stalls, and the reply is held."""
 _FLOWING_S: Final = 0.5
 """So little of it is left when the reply goes on."""
-
-_Error = TypeVar("_Error", bound=BaseException)
 
 
 class Conversation(Protocol):
@@ -324,8 +323,7 @@ class Life:
 
 def _failed(raised: BaseExceptionGroup[Exception]) -> Hangup:
     # A failure's text may hold what was said: it is for the debug log only.
-    kinds = ", ".join(sorted({type(error).__name__ for error in _leaves(raised)}))
-    logger.error("A session failed (%s); the others go on. Log level debug tells more.", kinds)
+    logger.error("A session failed (%s); the others go on. Log level debug tells more.", kinds(raised))
     logger.debug("The failed session", exc_info=raised)
     message = error_message("session_failed", "The session failed. Connect again.", fault="server")
     return Hangup(INTERNAL_ERROR, "The session failed.", last_word=message)
@@ -333,13 +331,5 @@ def _failed(raised: BaseExceptionGroup[Exception]) -> Hangup:
 
 def _first(group: BaseExceptionGroup[Hangup]) -> Hangup:
     """Return the hangup with a code, where there is one: it is the cause, the others follow from it."""
-    hangups = list(_leaves(group))
+    hangups = list(leaves(group))
     return next((hangup for hangup in hangups if hangup.code is not None), hangups[0])
-
-
-def _leaves(group: BaseExceptionGroup[_Error]) -> Iterator[_Error]:
-    for error in group.exceptions:
-        if isinstance(error, BaseExceptionGroup):
-            yield from _leaves(error)
-        else:
-            yield error

@@ -13,6 +13,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from assistant.config import Api, Server
 from assistant.server.api.errors import ApiError, api_error, invalid
+from assistant.server.groups import leaves
 from assistant.server.realtime import Seats
 
 logger = logging.getLogger(__name__)
@@ -95,7 +96,9 @@ class Endpoint:
             return ApiError(504, "timeout", f"The request took longer than {limit}, which is the most that it may.")
         told = api_error(error)
         if told is None:
-            logger.error("A request failed", exc_info=error)
+            # A failure's text may hold what was said: it is for the debug log only.
+            logger.error("A request failed (%s). Log level debug tells more.", type(error).__name__)
+            logger.debug("The failed request", exc_info=error)
             return ApiError(500, "internal_error", f"Something went wrong in the server: {type(error).__name__}.")
         if told.status >= 500:
             logger.error("A request failed: %s", type(error.__cause__ or error).__name__)
@@ -126,13 +129,8 @@ async def while_connected(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
             result = await work
             watching.cancel()
     except BaseExceptionGroup as error:
-        raise _first(error) from None
+        raise next(leaves(error)) from None
     return result
-
-
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    first = group.exceptions[0]
-    return _first(first) if isinstance(first, BaseExceptionGroup) else first
 
 
 class _Body:
