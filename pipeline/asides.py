@@ -6,23 +6,21 @@ an echo, too. Only `cancel` ends one before its time.
 """
 
 import asyncio
-import logging
 from dataclasses import dataclass, replace
-from typing import Final, Literal, assert_never
+from typing import Final, assert_never
 
 from pipeline import events
+from pipeline.briefs import requested
 from pipeline.context import Context
 from pipeline.conversation import Conversation
 from pipeline.echo import EchoGuard
-from pipeline.engines import Finish
-from pipeline.errors import RequestError, StageError
-from pipeline.history import Item, prompt
+from pipeline.errors import RequestError
+from pipeline.history import call_item
+from pipeline.outcome import Outcome, outcome
 from pipeline.reply import Reply
 from pipeline.response_input import ResponseInput
 from pipeline.settings import Settings
-from pipeline.turn import Brief, Calls, Done, Measured, Reached, Says, Sound, TurnOutput, run_turn
-
-log = logging.getLogger(__name__)
+from pipeline.turn import Calls, Done, Measured, Reached, Says, Sound, TurnOutput, run_turn
 
 MOST: Final = 4
 """At once: they share two cores with the conversation."""
@@ -58,19 +56,7 @@ class Asides:
             message = f"There are {MOST} responses beside the conversation already: wait for one to end, or cancel it."
             raise RequestError("too_many_responses", message)
         known = ResponseInput(asked.input, self._conversation, self._context, settings)
-        instructions = settings.instructions if asked.instructions is None else asked.instructions
-        chars, retention = settings.max_history_chars, settings.history_retention
-        brief = Brief(
-            prompt=lambda: prompt(known, instructions, max_chars=chars, retention=retention),
-            ready=known.ready,
-            apologise=False,  # it isn't the user who waits for it
-            output=asked.output or settings.output,
-            voice=asked.voice or settings.voice,
-            speed=settings.speed,
-            max_tokens=asked.max_output_tokens or settings.max_output_tokens,
-            temperature=settings.temperature,
-            toolbox=settings.toolbox if asked.toolbox is None else asked.toolbox,
-        )
+        brief = replace(requested(asked, known, settings), apologise=False)  # it isn't the user who waits for it
         context = self._context
         may_call = brief.toolbox.may_call
         reply = Reply(context.new_id("resp"), context.new_id("item"), brief.output, may_call=may_call)
@@ -91,7 +77,7 @@ class Asides:
             if aside.reply.response_id == response_id:
                 aside.task.cancel()
                 await asyncio.wait([aside.task])
-                await self._end(number, "cancelled", "client_cancelled")
+                await self._end(number, Outcome("cancelled", "client_cancelled"))
                 return True
         return False
 
@@ -109,8 +95,7 @@ class Asides:
             case Says(text=text):
                 await self._say(reply, text)
             case Calls(call=call):
-                named = replace(call, call_id=self._context.new_id("call"))
-                item = Item(self._context.new_id("item"), "assistant", (named,))
+                item = call_item(call, self._context.new_id)
                 await self._context.emit(events.ToolCalled(reply.response_id, item, None))
             case Sound(samples=samples):
                 if not self.may_echo(1.0):
@@ -119,8 +104,8 @@ class Asides:
                 reply.send(samples, self._last_sound)
                 self.echo.sent(samples)
                 await self._context.emit(events.ResponseAudio(reply.response_id, reply.item_id, samples))
-            case Done(finish=finish, error=error):
-                await self._finish(output.turn, finish, error)
+            case Done():
+                await self._end(output.turn, outcome(output))
             case _:
                 assert_never(output)
 
@@ -130,34 +115,9 @@ class Asides:
             await self._context.emit(events.MessageStarted(reply.response_id, reply.item_id, None))
         await self._context.emit(events.ResponseText(reply.response_id, reply.item_id, reply.say(text)))
 
-    async def _finish(self, number: int, finish: Finish | None, error: StageError | None) -> None:
-        if error is not None:
-            log.error("A response failed at %s: %s", error.stage, type(error.__cause__).__name__)
-            log.debug("%s", error.message, exc_info=error.__cause__)
-            await self._end(number, "failed", finish=finish, error=error)
-        elif finish is not None and finish.reason == "length":
-            await self._end(number, "incomplete", "max_output_tokens", finish=finish)
-        else:
-            await self._end(number, "completed", finish=finish)
-
-    async def _end(
-        self,
-        number: int,
-        status: Literal["completed", "cancelled", "failed", "incomplete"],
-        reason: Literal["client_cancelled", "max_output_tokens"] | None = None,
-        *,
-        finish: Finish | None = None,
-        error: StageError | None = None,
-    ) -> None:
+    async def _end(self, number: int, outcome: Outcome) -> None:
         reply = self._underway.pop(number).reply
-        item = reply.item("completed" if status == "completed" else "incomplete", _now())
-        usage = events.Usage()
-        if finish is not None:
-            usage = events.Usage(finish.input_tokens, finish.cached_tokens, finish.output_tokens)
-        code, message = (None, None) if error is None else (error.code, error.message)
-        await self._context.emit(
-            events.ResponseEnded(reply.response_id, item, reply.text, status, reason, code, message, usage)
-        )
+        await self._context.emit(outcome.told(reply, outcome.item(reply, _now())))
 
 
 def _now() -> float:

@@ -6,26 +6,25 @@ long as they stay the utterance's, and replaced when they don't.
 """
 
 import asyncio
-import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from typing import Literal, assert_never
+from typing import assert_never
 
 from audio.types import INPUT_RATE, Samples
 from pipeline import events, moves
+from pipeline.briefs import brief, requested
 from pipeline.context import CaughtUp, Context
 from pipeline.conversation import Conversation
 from pipeline.echo import EchoGuard
-from pipeline.engines import Finish, ToolCall, Transcript
+from pipeline.engines import ToolCall, Transcript
 from pipeline.errors import RequestError, StageError
-from pipeline.history import Item, Spoken, prompt
+from pipeline.history import Item, Spoken, call_item
+from pipeline.outcome import Outcome, outcome
 from pipeline.reply import Moments, Reply
 from pipeline.response_input import ResponseInput
 from pipeline.settings import Settings
 from pipeline.turn import Brief, Calls, Done, Measured, Reached, Says, Sound, TurnOutput, run_turn
 from pipeline.utterance import Utterance, same_words
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -116,7 +115,7 @@ class Floor:
         """Answer the utterance as soon as its words are known; `interrupt`: a reply under way ends for it."""
         await self._leave_unanswered()
         if self._replying is not None and interrupt:
-            await self._end_reply("cancelled", "turn_detected")
+            await self._end_reply(Outcome("cancelled", "turn_detected"))
         self._waiting = utterance
         await self.admit()
 
@@ -129,8 +128,8 @@ class Floor:
         await turn.stop()
         turn.moments.discarded += 1
         known = [item for item in self._conversation.history if item.id not in (item_id, turn.reply.item_id)]
-        brief = _brief(turn.settings, turn.settings.instructions, known, words.text)
-        fresh = self._begin(brief, turn.settings, item_id, words.text, turn.moments)
+        told = brief(turn.settings, turn.settings.instructions, known, words.text)
+        fresh = self._begin(told, turn.settings, item_id, words.text, turn.moments)
         self._replying = replace(fresh, reply=turn.reply)
         turn.moments.transcript = _now()
         self._open()
@@ -151,7 +150,7 @@ class Floor:
         self._held = False
         await self._leave_unanswered()
         if self._replying is not None:
-            await self._end_reply("cancelled", "turn_detected")
+            await self._end_reply(Outcome("cancelled", "turn_detected"))
 
     async def reopen(self, item_id: str) -> None:
         """Stop the reply to the utterance `item_id`: the user goes on with it, and it will be committed anew."""
@@ -161,7 +160,7 @@ class Floor:
             return
         turn = self._replying
         assert turn is not None, "an utterance that was committed is answered, or will be"
-        await self._end_reply("cancelled", "turn_detected")
+        await self._end_reply(Outcome("cancelled", "turn_detected"))
         if turn.item_id != item_id:
             return  # what was committed last had no words; the reply belonged to an earlier utterance
         if turn.reply.called:
@@ -184,16 +183,7 @@ class Floor:
             )
         known = ResponseInput(asked.input, self._conversation, self._context, settings)
         await self.discard()
-        instructions = settings.instructions if asked.instructions is None else asked.instructions
-        brief = replace(
-            _brief(settings, instructions, known, question),
-            ready=known.ready,
-            output=asked.output or settings.output,
-            voice=asked.voice or settings.voice,
-            max_tokens=asked.max_output_tokens or settings.max_output_tokens,
-            toolbox=asked.toolbox or settings.toolbox,
-        )
-        turn = self._begin(brief, settings, None, None, Moments(voice_end))
+        turn = self._begin(requested(asked, known, settings, question), settings, None, None, Moments(voice_end))
         turn.moments.commit = _now()
         await self._step(moves.ReplyStarted())
         await self._reply(turn, replace(asked, input=None))
@@ -208,7 +198,7 @@ class Floor:
             # LiveKit's client knows the refusal by its first words.
             message = "Cancellation failed: there is no active response."
             raise RequestError("response_cancel_not_active", message, "response_id")
-        await self._end_reply("cancelled", "client_cancelled")
+        await self._end_reply(Outcome("cancelled", "client_cancelled"))
         await self._yield()
 
     async def cut(self, item_id: str) -> None:
@@ -282,8 +272,9 @@ class Floor:
                 await self._sound(turn, samples)
             case Calls(call=call):
                 await self._call(turn.reply, call)
-            case Done(finish=finish, error=error):
-                await self._finish(finish, error)  # its gate was open: it is the turn that replies
+            case Done():
+                await self._end_reply(outcome(output))  # its gate was open: it is the turn that replies
+                await self._yield()
             case _:
                 assert_never(output)
 
@@ -295,9 +286,7 @@ class Floor:
 
     async def _call(self, reply: Reply, call: ToolCall) -> None:
         reply.called = True
-        # Not by the model's own name for it, which it may use twice.
-        named = replace(call, call_id=self._context.new_id("call"))
-        item = Item(self._context.new_id("item"), "assistant", (named,))
+        item = call_item(call, self._context.new_id)
         previous = self._conversation.history.add(item)
         await self._context.emit(events.ToolCalled(reply.response_id, item, previous))
 
@@ -310,18 +299,6 @@ class Floor:
         if turn.moments.audio is None:
             turn.moments.audio = _now()
 
-    async def _finish(self, finish: Finish | None, error: StageError | None) -> None:
-        if error is not None:
-            log.error("A turn failed at %s: %s", error.stage, type(error.__cause__).__name__)
-            # An engine's own words may quote the user's.
-            log.debug("%s", error.message, exc_info=error.__cause__)
-            await self._end_reply("failed", finish=finish, error=error)
-        elif finish is not None and finish.reason == "length":
-            await self._end_reply("incomplete", "max_output_tokens", finish=finish)
-        else:
-            await self._end_reply("completed", finish=finish)
-        await self._yield()
-
     # --- From place to place ---
 
     def _answer(self, utterance: Utterance, words: Transcript | StageError) -> _Turn:
@@ -330,19 +307,19 @@ class Floor:
         known = [item for item in self._conversation.history if item.id != utterance.id]
         settings = utterance.settings
         question = words.text if isinstance(words, Transcript) else None
-        brief = _brief(settings, settings.instructions, known, question)
+        told = brief(settings, settings.instructions, known, question)
         if isinstance(words, StageError):
-            brief = replace(brief, error=words)
-        return self._begin(brief, settings, utterance.id, question, Moments(utterance.voice_end, transcript=_now()))
+            told = replace(told, error=words)
+        return self._begin(told, settings, utterance.id, question, Moments(utterance.voice_end, transcript=_now()))
 
     def _begin(
-        self, brief: Brief, settings: Settings, item_id: str | None, question: str | None, moments: Moments
+        self, told: Brief, settings: Settings, item_id: str | None, question: str | None, moments: Moments
     ) -> _Turn:
         self._numbers += 1
         context = self._context
         gate = asyncio.Event()
-        task = context.spawn(run_turn(self._numbers, brief, context.engines, gate, context.post))
-        reply = Reply(context.new_id("resp"), context.new_id("item"), brief.output, may_call=brief.toolbox.may_call)
+        task = context.spawn(run_turn(self._numbers, told, context.engines, gate, context.post))
+        reply = Reply(context.new_id("resp"), context.new_id("item"), told.output, may_call=told.toolbox.may_call)
         return _Turn(self._numbers, settings, item_id, question, moments, reply, gate, task)
 
     async def admit(self) -> None:
@@ -413,14 +390,7 @@ class Floor:
         if self._replying is not None and not self._held and not self._absent:
             self._replying.gate.set()
 
-    async def _end_reply(
-        self,
-        status: Literal["completed", "cancelled", "failed", "incomplete"],
-        reason: Literal["turn_detected", "client_cancelled", "max_output_tokens"] | None = None,
-        *,
-        finish: Finish | None = None,
-        error: StageError | None = None,
-    ) -> None:
+    async def _end_reply(self, outcome: Outcome) -> None:
         """End the reply under way; nothing of it is sent after this."""
         turn, self._replying = self._replying, None
         assert turn is not None
@@ -428,19 +398,13 @@ class Floor:
         self._last_reply_end = _now()
         await turn.stop()
         reply = turn.reply
-        item = reply.item("completed" if status == "completed" else "incomplete", _now())
+        item = outcome.item(reply, _now())
         self._conversation.history.replace(item)
         if turn.settings.report_heard and reply.output == "audio":
             heard = events.ReplyHeard(reply.response_id, reply.item_id, item.text, reply.played_s(_now()))
             await self._context.emit(heard)
         await self._context.emit(events.TurnTimed(reply.response_id, turn.moments.timings()))
-        usage = events.Usage()
-        if finish is not None:
-            usage = events.Usage(finish.input_tokens, finish.cached_tokens, finish.output_tokens)
-        code, message = (None, None) if error is None else (error.code, error.message)
-        await self._context.emit(
-            events.ResponseEnded(reply.response_id, item, reply.text, status, reason, code, message, usage)
-        )
+        await self._context.emit(outcome.told(reply, item))
 
     async def _yield(self) -> None:
         """Give the floor to the turn that waits for it, or back to the user."""
@@ -451,21 +415,3 @@ class Floor:
 
 def _now() -> float:
     return asyncio.get_running_loop().time()
-
-
-def _brief(settings: Settings, instructions: str, known: Iterable[Item], question: str | None = None) -> Brief:
-    return Brief(
-        prompt=lambda: prompt(
-            known,
-            instructions,
-            question,
-            max_chars=settings.max_history_chars,
-            retention=settings.history_retention,
-        ),
-        output=settings.output,
-        voice=settings.voice,
-        speed=settings.speed,
-        max_tokens=settings.max_output_tokens,
-        temperature=settings.temperature,
-        toolbox=settings.toolbox,
-    )

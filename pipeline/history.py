@@ -1,6 +1,6 @@
 """What was said, and what of it was heard."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, groupby
 from typing import Final, Literal, TypeAlias, assert_never
@@ -101,6 +101,11 @@ def _words(part: Part) -> str | None:
             return None
         case _:
             assert_never(part)
+
+
+def call_item(call: ToolCall, new_id: Callable[[str], str]) -> Item:
+    """Return the item that a model's call becomes; not by the model's own name for it, which it may use twice."""
+    return Item(new_id("item"), "assistant", (replace(call, call_id=new_id("call")),))
 
 
 def heard(clauses: Sequence[Clause], seconds: float) -> str:

@@ -98,21 +98,10 @@ class Answer:
 
     def _means_a_call(self) -> bool:
         """Tell whether the call that the model begins is one of a function that there is."""
-        chunks: list[Mapping[str, Any]] = []
-
-        def take(chunk: Mapping[str, Any]) -> bool:
-            chunks.append(chunk)
-            return False
-
-        body = {"prompt": self._prompt(), "max_tokens": 1, "temperature": 0, "n_probs": _LOOKED_AT}
-        self._ask(body, take)
-        tokens = [token for chunk in chunks for choice in chunk.get("choices", ()) for token in _tokens(choice)]
-        if not tokens:
-            return False
         names = [tool.name + CALL_MIDDLE for tool in self._toolbox.tools]
         likely = (
             math.exp(token["logprob"])
-            for token in tokens[0]["top_logprobs"]
+            for token in likely_tokens(self._ask, self._prompt(), _LOOKED_AT)
             if token["token"] and any(name.startswith(token["token"]) for name in names)
         )
         return sum(likely) >= _LIKELY
@@ -137,8 +126,18 @@ class Answer:
         return "\n".join(filter(None, (self._said, call_text(call))))
 
 
-def _tokens(choice: Mapping[str, Any]) -> list[Any]:
-    return (choice.get("logprobs") or {}).get("content") or []
+def likely_tokens(ask: Ask, prompt: str, number: int, **more: Any) -> list[Any]:
+    """Return so many of the likeliest tokens after a prompt, with their logprobs; none where the request is stopped."""
+    chunks: list[Mapping[str, Any]] = []
+
+    def take(chunk: Mapping[str, Any]) -> bool:
+        chunks.append(chunk)
+        return False
+
+    ask({"prompt": prompt, "max_tokens": 1, "temperature": 0, "n_probs": number, **more}, take)
+    choices = [choice for chunk in chunks for choice in chunk.get("choices", ())]
+    tokens = [token for choice in choices for token in (choice.get("logprobs") or {}).get("content") or ()]
+    return list(tokens[0]["top_logprobs"]) if tokens else []
 
 
 def _is_object(text: str) -> bool:

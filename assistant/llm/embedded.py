@@ -13,7 +13,7 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from assistant.llm.calling import Answer, Body, Take
+from assistant.llm.calling import Answer, Body, Take, likely_tokens
 from assistant.llm.prompts import Template
 from assistant.llm.slots import Slot, Slots, rendered
 from assistant.llm.tool_text import plain
@@ -130,17 +130,9 @@ class EmbeddedLlm:
         return number
 
     def _expect(self, prompt: str, messages: Sequence[ChatMessage], stop: threading.Event) -> float | None:
-        chunks: list[str] = []
         with self._slots.lend(messages, stop, prefill=True) as slot:
-            if stop.is_set() or self._closing.is_set():
-                return None
-            body = {"prompt": prompt, "max_tokens": 1, "temperature": 0, "n_probs": _EXPECTED, "ignore_eos": True}
-            self._server.handle_completions(json.dumps(body | {"id_slot": slot.number}), _collector(chunks, stop))
-        choice = json.loads(chunks[-1]).get("choices", [{}])[0] if chunks else {}
-        tokens = (choice.get("logprobs") or {}).get("content") or []
-        if not tokens:
-            return None
-        return min(1.0, sum(math.exp(token["logprob"]) for token in tokens[0]["top_logprobs"] if _ends(token["token"])))
+            likely = likely_tokens(self._asking(slot, stop), prompt, _EXPECTED, ignore_eos=True)
+        return min(1.0, sum(math.exp(each["logprob"]) for each in likely if _ends(each["token"]))) if likely else None
 
     async def _read(self, messages: Sequence[ChatMessage]) -> None:
         async with aclosing(self._generate(messages, 1, 0.0, NO_TOOLS, None, prefill=True)) as pieces:
@@ -209,17 +201,13 @@ class EmbeddedLlm:
     ) -> None:
         reply = _Reply()
 
-        def take(chunk: str) -> bool:
-            if stop.is_set() or self._closing.is_set():
-                return True
-            for piece in reply.take(json.loads(chunk)):
+        def take(chunk: Mapping[str, Any]) -> bool:
+            for piece in reply.take(chunk):
                 deliver(piece)
             return False
 
         with self._slots.lend(messages, stop, prefill=prefill) as slot:
-            if stop.is_set():
-                return
-            self._server.handle_chat_completions(json.dumps(body | {"id_slot": slot.number}), take)
+            self._asking(slot, stop)(body, take)
             if reply.finish is not None and not prefill:
                 slot.answered("".join(reply.text))
         self._end(reply, stop, deliver)
@@ -354,14 +342,6 @@ def _fields(sampling: Sampling) -> dict[str, Any]:
 
 def _plain(messages: Sequence[ChatMessage]) -> list[dict[str, str]]:
     return [{"role": message.role, "content": message.content} for message in messages]
-
-
-def _collector(chunks: list[str], stop: threading.Event) -> Callable[[str], bool]:
-    def take(chunk: str) -> bool:
-        chunks.append(chunk)
-        return stop.is_set()
-
-    return take
 
 
 def _ends(token: str) -> bool:
