@@ -116,7 +116,23 @@ class Web(_Entry):
         return set(self.addresses) == {file.name for file in files}
 
 
-Source = Wheels | HuggingFace | Web
+class Converted(_Entry):
+    """Another model of the catalogue, one GGUF file, whose weights this machine writes in another format."""
+
+    kind: Literal["converted"]
+    model: FileName
+
+    @property
+    def label(self) -> str:
+        """What people call this source."""
+        return f"the conversion of {self.model}"
+
+    def delivers(self, files: tuple[ModelFile, ...]) -> bool:
+        """Tell whether it has exactly these files."""
+        return len(files) == 1
+
+
+Source = Wheels | HuggingFace | Web | Converted
 
 
 class Model(_Entry):

@@ -15,7 +15,7 @@ import platformdirs
 from filelock import FileLock, Timeout
 
 from assistant import catalogue, sources
-from assistant.catalogue import Catalogue, MissingModel, Model, ModelError, ModelFile, SourceError
+from assistant.catalogue import Catalogue, Converted, MissingModel, Model, ModelError, ModelFile, Source, SourceError
 from assistant.sources import Delivery, Progress
 
 __all__ = ["MissingModel", "ModelError", "Progress", "SourceError", "State", "Store"]
@@ -156,13 +156,13 @@ class Store:
         """Return a folder with the checked files, from the first source that has them."""
         failures: list[tuple[str, SourceError]] = []
         for source in model.sources:
-            self._check_space(name, model.bytes + sources.scratch_bytes(source))
+            self._check_space(name, model.bytes + self._scratch_bytes(source))
             attempt = Path(tempfile.mkdtemp(dir=workplace))
             folder, scratch = attempt / "model", attempt / "scratch"
             folder.mkdir()
             scratch.mkdir()
             try:
-                sources.fetch(source, Delivery(folder, model.files), scratch, progress)
+                self._fill(Delivery(folder, model.files), source, scratch, progress)
             except SourceError as error:
                 logger.info("%s cannot deliver %s: %s.", source.label, name, error)
                 failures.append((source.label, error))
@@ -170,6 +170,27 @@ class Store:
             else:
                 return folder
         raise ModelError(self._explain(name, failures))
+
+    def _fill(self, delivery: Delivery, source: Source, scratch: Path, progress: Progress) -> None:
+        if isinstance(source, Converted):
+            origin = self._model(source.model)
+            folder = self.root / source.model
+            if not self.has(source.model):
+                folder = self._deliver(source.model, origin, scratch, progress)
+            conversion = scratch / "conversion"
+            conversion.mkdir()
+            sources.convert(folder / origin.files[0].name, delivery, conversion, progress)
+        else:
+            sources.fetch(source, delivery, scratch, progress)
+
+    def _scratch_bytes(self, source: Source) -> int:
+        """Return the disk space that the source needs beside the files that it delivers."""
+        if isinstance(source, Converted):
+            origin = self._model(source.model)
+            if self.has(source.model):
+                return 0
+            return origin.bytes + max(map(self._scratch_bytes, origin.sources))
+        return sources.scratch_bytes(source)
 
     def _explain(self, name: str, failures: list[tuple[str, SourceError]]) -> str:
         by_hand = f"or copy the folder {name} of a machine that has it to {self.root}"

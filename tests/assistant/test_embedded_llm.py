@@ -95,7 +95,7 @@ class TestAnswers:
             lights, _ = await ask(llm, SYSTEM, ChatMessage("user", "Turn off the lights in the office."))
             return capital, lights
 
-        llm = EmbeddedLlm(model_path("qwen2.5-coder-0.5b"), threads=1, context_tokens=1024, parallel=1)
+        llm = EmbeddedLlm(model_path("qwen2.5-coder-0.5b-iq4"), threads=1, context_tokens=1024, parallel=1)
         try:
             capital, lights = asyncio.run(talk(llm))
         finally:
@@ -235,7 +235,7 @@ class TestRememberedWork:
 
 @pytest.mark.models
 class TestExpectation:
-    @pytest.mark.parametrize("model", ["smollm2-135m", "qwen2.5-coder-0.5b"])
+    @pytest.mark.parametrize("model", ["smollm2-135m", "qwen2.5-coder-0.5b-iq4"])
     def test_the_end_of_a_message_is_expected_where_it_could_be(
         self, model_path: Callable[[str], Path], model: str
     ) -> None:
@@ -397,7 +397,7 @@ async def use(
 
 @pytest.fixture(scope="module")
 def qwen(model_path: Callable[[str], Path]) -> Iterator[EmbeddedLlm]:
-    llm = EmbeddedLlm(model_path("qwen2.5-coder-0.5b"), threads=1, context_tokens=1024, parallel=1)
+    llm = EmbeddedLlm(model_path("qwen2.5-coder-0.5b-iq4"), threads=1, context_tokens=1024, parallel=1)
     yield llm
     llm.close()
 

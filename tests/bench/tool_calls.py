@@ -135,5 +135,5 @@ async def measure(model: str) -> None:
 
 
 if __name__ == "__main__":
-    for chosen in sys.argv[1:] or ["qwen2.5-coder-0.5b", "smollm2-135m"]:
+    for chosen in sys.argv[1:] or ["qwen2.5-coder-0.5b-iq4", "smollm2-135m"]:
         asyncio.run(measure(chosen))
