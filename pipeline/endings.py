@@ -17,13 +17,12 @@ from pipeline.settings import TurnTaking
 LIKELY: Final = 0.2
 """Words at least so finished are worth an answer while the user is still speaking."""
 
-_SOUND_WEIGHT: Final = 0.5
+_SOUND_WEIGHT: Final = 0.4
 """Of how it sounds against what it says: a voice that breaks off often sounds finished."""
-_SURE: Final = 2.5
+_SURE: Final = 1.5
 """Evidence (log odds) from which on the shortest silence is enough."""
-_UNLIKELY: Final = -4.0
+_UNLIKELY: Final = -6.0
 """Evidence up to which only the longest silence is."""
-_CURVE: Final = 1.5
 _CERTAIN: Final = 0.999
 
 _DANGLING: Final = frozenset(
@@ -58,7 +57,7 @@ def needed_silence_s(sounds: float | None, reads: float | None, settings: TurnTa
     evidence = _log_odds(reads) + (0.0 if sounds is None else _SOUND_WEIGHT * _log_odds(sounds))
     doubt = min(1.0, max(0.0, (_SURE - evidence) / (_SURE - _UNLIKELY)))
     shortest_s = min(settings.min_silence_s, settings.max_silence_s)
-    return shortest_s + (settings.max_silence_s - shortest_s) * math.pow(doubt, _CURVE)
+    return shortest_s + (settings.max_silence_s - shortest_s) * doubt
 
 
 def eager(settings: TurnTaking, eagerness: str) -> TurnTaking:

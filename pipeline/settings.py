@@ -26,7 +26,7 @@ class TurnTaking:
     """Silence after which an utterance that is in doubt is weighed once more."""
     min_silence_s: float = 0.16
     """Silence that must pass even when sound and words are surely finished."""
-    max_silence_s: float = 1.2
+    max_silence_s: float = 1.3
     """Silence that ends an utterance however unfinished it seems; in silence mode, the only rule."""
     hold_s: float = 0.064
     """Voice during a reply that makes it pause, until it is known what is being said."""

@@ -36,9 +36,9 @@ def test_the_greatest_eagerness_still_waits_for_a_pause() -> None:
         (0.98, 0.2, 0.2, 0.4),  # "What time is it?"
         (0.15, 0.5, 0.3, 0.6),  # finished words in a voice that goes on
         (0.98, 0.003, 0.8, 1.18),  # "Would you please", cut off
-        (0.02, 0.003, 1.0, 1.2),  # the same, with a voice that goes on
+        (0.02, 0.003, 1.0, 1.3),  # the same, with a voice that goes on
         (None, 0.8, 0.16, 0.3),
-        (0.98, None, 1.2, 1.2),
+        (0.98, None, 1.3, 1.3),
     ],
 )
 def test_the_silence_that_is_needed(sounds: float | None, reads: float | None, least: float, most: float) -> None:

@@ -10,6 +10,7 @@ from pipeline import events
 from pipeline.engines import ChatMessage
 from pipeline.history import Item, Spoken, Text
 from pipeline.ids import random_id
+from pipeline.settings import TurnTaking
 from pipeline.turn import APOLOGY
 from tests.pipeline.doubles import (
     Conversation,
@@ -236,7 +237,7 @@ def test_a_second_response_is_refused_while_one_is_active_or_due() -> None:
 
     async def ask_twice(talk: Conversation) -> None:
         await talk.say(1.0)
-        await talk.hush(1.25)
+        await talk.hush(TurnTaking().max_silence_s + 0.05)
         await talk.ask(events.CreateResponse(request_id="r1"))
         await talk.hush(0.5)
         await talk.ask(events.CreateResponse(request_id="r2"))

@@ -88,7 +88,7 @@ def test_nothing_of_a_discarded_speculation_is_seen() -> None:
 def test_a_pause_that_seems_unfinished_waits_for_the_longest_silence() -> None:
     talk = Conversation(turn=ScriptedTurnDetector([0.01]), llm=ScriptedLlm(finished=0.001))
     talk.hold(one_question)
-    assert talk.of(events.TurnTimed)[0].timings.commit_s == pytest.approx(1.2, abs=2 * WINDOW_S)
+    assert talk.of(events.TurnTimed)[0].timings.commit_s == pytest.approx(TurnTaking().max_silence_s, abs=2 * WINDOW_S)
 
 
 def test_a_failing_turn_detector_leaves_the_decision_to_words_and_silence() -> None:
@@ -244,7 +244,7 @@ def test_a_question_taken_over_before_its_words_are_known_stays_in_the_conversat
 
     async def hurry(talk: Conversation) -> None:
         await talk.say(1.0)
-        await talk.hush(1.3)
+        await talk.hush(TurnTaking().max_silence_s + 0.2)
         await talk.say(1.0)
         await talk.hush(6.0)
 

@@ -6,6 +6,7 @@ from pipeline import events
 from pipeline.context import Heard, Read
 from pipeline.engines import ChatMessage, Transcript
 from pipeline.lanes import Lane
+from pipeline.settings import TurnTaking
 from pipeline.turn import Says
 from tests.pipeline.doubles import Conversation, ScriptedLlm, ScriptedStt, ScriptedTurnDetector, taking
 from tests.pipeline.scripts import SPOKEN_TURN, ended, one_question, say_and_wait
@@ -358,7 +359,7 @@ def test_a_question_whose_words_are_never_found_fails_alone() -> None:
 
     async def hurry(talk: Conversation) -> None:
         await talk.say(1.0)
-        await talk.hush(1.3)
+        await talk.hush(TurnTaking().max_silence_s + 0.2)
         await talk.say(1.0)
         await talk.hush(9.0)
 
