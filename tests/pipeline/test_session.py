@@ -240,7 +240,7 @@ def test_an_unanswered_noise_is_forgotten() -> None:
 
 
 def test_a_question_taken_over_before_its_words_are_known_stays_in_the_conversation() -> None:
-    talk = Conversation(settings=taking(reopen_s=0.0), stt=ScriptedStt(["first", "second"], takes_s=2.0))
+    talk = Conversation(settings=taking(reopen_s=0.0), stt=ScriptedStt(["first", "second"], takes_s=2.5))
 
     async def hurry(talk: Conversation) -> None:
         await talk.say(1.0)

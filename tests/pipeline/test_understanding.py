@@ -355,7 +355,7 @@ def test_a_check_of_the_question_before_leaves_the_next_answer_alone() -> None:
 
 
 def test_a_question_whose_words_are_never_found_fails_alone() -> None:
-    talk = Conversation(settings=taking(reopen_s=0.0), stt=ScriptedStt(error=RuntimeError("no"), takes_s=2.0))
+    talk = Conversation(settings=taking(reopen_s=0.0), stt=ScriptedStt(error=RuntimeError("no"), takes_s=2.5))
 
     async def hurry(talk: Conversation) -> None:
         await talk.say(1.0)
