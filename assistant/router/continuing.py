@@ -133,4 +133,4 @@ class Joint:
 
 
 def _is_over(word: re.Match[str], text: str) -> bool:
-    return word.end() < len(text) or bool(re.match(_SIGN, word.group()))
+    return text[word.end() :] not in {"", "'", "’"} or bool(re.match(_SIGN, word.group()))
