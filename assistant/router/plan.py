@@ -37,6 +37,7 @@ class Device:
             context_tokens=self.context_tokens,
             quality=self.quality,
             first_token_s=self.first_token_s,
+            embedded=True,
         )
 
 

@@ -108,7 +108,7 @@ class RoutedTurn:
             if not calls or client_calls:
                 break
             by = answering.by
-            if by is not None and by.candidate.place == "device" and request.spoken and (remark := self.bridge()):
+            if by is not None and by.candidate.embedded and request.spoken and (remark := self.bridge()):
                 yield Bridge(remark)
             said = told.text
             if between := told.mark():
@@ -147,7 +147,7 @@ class RoutedTurn:
             request = replace(request, toolbox=replace(toolbox, choice="none") if self._last_round else toolbox)
         if FAR[candidate.place] <= FAR[self._turn.preset.personal_floor]:
             request = with_facts(request, self._turn.facts)
-        if candidate.place == "device" and candidate.name not in self._backends:
+        if candidate.embedded:
             return self._embedded.stream(request)
         errand = Errand(self._turn.need.guess.kind, choice.reason, self._delegated)
         return self._watch(self._sender.send(self._backends[candidate.name], request, errand))

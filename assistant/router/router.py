@@ -257,8 +257,8 @@ class Router:
         messages = (ChatMessage("system", _EXPERT), ChatMessage("user", asked))
         request = ChatRequest(messages, max_tokens=_DELEGATED_TOKENS, asker=asker, committed=turn.request.committed)
         needed = need(request, guess, Wishes(big=True, private=turn.need.private, only=None), "")
-        elsewhere = [each for each in self._candidates(request) if each.place != "device"]
-        decision = decide(needed, elsewhere, turn.preset)
+        others = [each for each in self._candidates(request) if not each.embedded]
+        decision = decide(needed, others, turn.preset)
         if not decision.order:
             return " ".join(["Nobody can be asked.", *(refusal.reason for refusal in decision.refused)])
         alone = Turn(request, needed, turn.preset, decision, (), Conversation())
