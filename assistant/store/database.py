@@ -16,10 +16,10 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
-from assistant.store.errors import StoreBusy, StoreError, StoreTooNew, explain
+from assistant.store.errors import StoreBusyError, StoreError, StoreTooNewError, explain
 from assistant.store.schema import UtcDateTime, bring_up_to_date, metadata
 
-__all__ = ["Database", "StoreBusy", "StoreError", "StoreTooNew", "UtcDateTime", "metadata", "place"]
+__all__ = ["Database", "StoreBusyError", "StoreError", "StoreTooNewError", "UtcDateTime", "metadata", "place"]
 
 _DRIVERS: Final = {
     "sqlite": "sqlite+aiosqlite",

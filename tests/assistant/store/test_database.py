@@ -11,7 +11,7 @@ from sqlalchemy import Column, ForeignKey, Integer, MetaData, String, Table, fun
 from sqlalchemy import text as sql
 from sqlalchemy.exc import IntegrityError
 
-from assistant.store.database import Database, StoreBusy, StoreError, StoreTooNew, UtcDateTime, place
+from assistant.store.database import Database, StoreBusyError, StoreError, StoreTooNewError, UtcDateTime, place
 from assistant.store.schema import bring_up_to_date, metadata
 
 TABLES = MetaData()
@@ -75,13 +75,17 @@ def test_the_default_is_the_users_own_file(tmp_path: Path, monkeypatch: pytest.M
     assert place().database == str(tmp_path / "parley" / "parley.db")
 
 
+async def write_and_fail(database: Database) -> None:
+    async with database.writing() as connection:
+        await connection.execute(insert(NOTES).values(text="one"))
+        raise ZeroDivisionError
+
+
 def test_an_error_takes_back_all_that_was_written_with_it(tmp_path: Path) -> None:
     async def main() -> None:
         async with await Database.open(at(tmp_path), tables=TABLES) as database:
             with pytest.raises(ZeroDivisionError):
-                async with database.writing() as connection:
-                    await connection.execute(insert(NOTES).values(text="one"))
-                    raise ZeroDivisionError
+                await write_and_fail(database)
             assert await texts(database) == []
 
     asyncio.run(main())
@@ -171,7 +175,7 @@ def test_a_moment_comes_back_in_utc(tmp_path: Path) -> None:
 
     asyncio.run(main())
     with pytest.raises(ValueError, match="time zone"):
-        UtcDateTime().process_bind_param(datetime(2026, 3, 29), None)  # type: ignore[arg-type]  # noqa: DTZ001
+        UtcDateTime().process_bind_param(datetime(2026, 3, 29), None)  # type: ignore[arg-type]
 
 
 # What can be wrong with it.
@@ -246,7 +250,7 @@ def test_a_file_that_is_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     async def main() -> None:
         async with await Database.open(at(tmp_path), tables=TABLES) as database:
             other.execute("BEGIN IMMEDIATE")
-            with pytest.raises(StoreBusy, match=r"keeps the store .* locked"):
+            with pytest.raises(StoreBusyError, match=r"keeps the store .* locked"):
                 await write(database, "one")
             other.execute("ROLLBACK")
             await write(database, "two")
@@ -265,15 +269,19 @@ async def _opened(folder: Path) -> None:
     await (await Database.open(at(folder), tables=TABLES)).close()
 
 
+async def write_to_the_last_page(database: Database) -> None:
+    async with database.writing() as connection:
+        # As a disk without a free page would.
+        await connection.execute(sql("PRAGMA max_page_count = 1"))
+        await connection.execute(insert(NOTES).values(text="x" * 1_000_000))
+
+
 def test_a_full_disk_is_told_and_what_was_there_stays(tmp_path: Path) -> None:
     async def main() -> None:
         async with await Database.open(at(tmp_path), tables=TABLES) as database:
             await write(database, "one")
             with pytest.raises(StoreError, match=r"disk that holds the store .* is full"):
-                async with database.writing() as connection:
-                    # As a disk without a free page would.
-                    await connection.execute(sql("PRAGMA max_page_count = 1"))
-                    await connection.execute(insert(NOTES).values(text="x" * 1_000_000))
+                await write_to_the_last_page(database)
             assert await texts(database) == ["one"]
 
     asyncio.run(main())
@@ -288,7 +296,7 @@ def test_a_store_of_a_later_version_is_refused_and_left_alone(tmp_path: Path) ->
         raw.execute("INSERT INTO schema_version VALUES (99, '2031-01-01 00:00:00')")
         raw.execute("DROP TABLE marks")
     raw.close()
-    with pytest.raises(StoreTooNew, match="version 99"):
+    with pytest.raises(StoreTooNewError, match="version 99"):
         asyncio.run(_opened(tmp_path))
     with sqlite3.connect(tmp_path / "parley.db") as raw:
         assert raw.execute("SELECT name FROM sqlite_master WHERE name = 'marks'").fetchall() == []
