@@ -157,6 +157,12 @@ class Tts(_Section):
     threads: int = Field(ge=1)
 
 
+class Store(_Section):
+    """Where what outlives a conversation is kept."""
+
+    url: str
+
+
 class Log(_Section):
     """What is logged."""
 
@@ -177,6 +183,7 @@ class Config(_Section):
     llm: Llm
     router: Router
     tts: Tts
+    store: Store
     log: Log
 
     def models(self) -> tuple[str, ...]:
