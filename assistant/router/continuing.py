@@ -63,7 +63,8 @@ class Told:
         self._held = ""
         if self._splitter is None:
             return ""
-        rest = self._splitter.take_back()
+        rest = self._splitter.rest
+        self._splitter.drop()
         rest = rest[-len(self.text) :] if self.text else ""
         self.text = self.text[: len(self.text) - len(rest)]
         return rest

@@ -277,7 +277,8 @@ class Answer:
                 case TextDelta(more):
                     spoken += splitter.feed(more)
                 case TakenBack(back):
-                    assert splitter.take_back().endswith(back)
+                    assert splitter.rest.endswith(back)
+                    splitter.drop()
                 case _:
                     pass
         return spoken + splitter.flush()
