@@ -44,10 +44,9 @@ class Sender:
                     yield piece
             return
         await request.committed()
-        messages, unmask = request.messages, None
+        unmask: Unmask | None = None
         if self._masks is not None and backend.place == "cloud":
-            messages, unmask = self._masks.mask(messages)
-            request = replace(request, messages=messages)
+            request, unmask = self._masks.mask_request(request)
         departure = Departure(
             asker=request.asker,
             backend=backend.name,
@@ -55,7 +54,7 @@ class Sender:
             host=backend.host,
             kind=errand.kind,
             reason=errand.reason,
-            messages=messages,
+            messages=request.messages,
             sent_bytes=size(request),
             masked=0 if unmask is None else unmask.masked,
             delegated=errand.delegated,
@@ -141,7 +140,7 @@ async def _unmasked(pieces: AsyncGenerator[Generated, None], unmask: Unmask) -> 
             case ToolCall():
                 if held := unmask.flush():
                     yield TextDelta(held)
-                yield replace(piece, arguments=unmask.feed(piece.arguments) + unmask.flush())
+                yield replace(piece, arguments=unmask.arguments(piece.arguments))
                 continue
             case Finish():
                 if held := unmask.flush():

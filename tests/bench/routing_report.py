@@ -73,7 +73,7 @@ async def route(
         # What needs eyes comes with a picture: clients that have a camera send one.
         shown = (Picture("data:,"),) if guess.kind is Kind.CAMERA else ()
         request = ChatRequest((_SYSTEM, ChatMessage("user", question.text, pictures=shown)), spoken=True)
-        everybody = [device.candidate(vision=False), *(candidate(each, request, None) for each in backends)]
+        everybody = [device.candidate(vision=False), *(candidate(each, request, guess.kind, None) for each in backends)]
         decision = decide(need(request, guess, wishes(request.messages, private=False), ""), everybody, preset)
         chosen = decision.order[0].candidate if decision.order else everybody[0]
         routed.append(_routing(question, guess.kind, chosen))
@@ -89,8 +89,8 @@ def always(backend: Backend) -> tuple[float, float]:
     costs = []
     for question in questions():
         request = ChatRequest((_SYSTEM, ChatMessage("user", question.text)), spoken=True)
-        costs.append(candidate(backend, request, None).cost)
-    first = candidate(backend, ChatRequest((_SYSTEM,)), None).first_audio_s
+        costs.append(candidate(backend, request, question.kind or Kind.CHAT, None).cost)
+    first = candidate(backend, ChatRequest((_SYSTEM,)), Kind.CHAT, None).first_audio_s
     return sum(costs), first
 
 
