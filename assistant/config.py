@@ -129,7 +129,8 @@ class OwnPreset(_Section):
     cost: float | None = Field(default=None, ge=0)
     leaving: float | None = Field(default=None, ge=0)
     hedge: Literal["never", "free", "always"] | None = None
-    delegate: bool | None = None
+    ask_expert: bool | None = None
+    ask_local: bool | None = None
 
 
 class Router(_Section):
