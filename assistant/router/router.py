@@ -252,7 +252,7 @@ class Router:
         messages = (ChatMessage("system", _EXPERT), ChatMessage("user", asked))
         request = ChatRequest(messages, max_tokens=_DELEGATED_TOKENS, asker=asker, committed=turn.request.committed)
         needed = need(request, guess, Wishes(big=True, private=turn.need.private, only=None), "")
-        others = [each for each in self._candidates(request, guess.kind) if not each.embedded]
+        others = [each for each in self._candidates(request, guess.kind) if each.place != "device"]
         decision = decide(needed, others, turn.preset)
         if not decision.order:
             return " ".join(["Nobody can be asked.", *(refusal.reason for refusal in decision.refused)])
