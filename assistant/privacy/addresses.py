@@ -69,12 +69,13 @@ _HOME: Final = re.compile(
 _SPOKEN: Final = re.compile(rf"[\s,]+((?:[^\W\d_][\w'’-]*\s+){{1,3}}?){_SPOKEN_STREET}", re.I)
 _NEVER_IN_A_STREET: Final = frozenset(
     # Words after which "road" or "street" is a thing and no name: "five miles of road", "a four lane highway".
-    """a an the of to from in on at down up for and or is are was were be it way lane lanes mile miles kilometre kilometres
-    kilometer kilometers km metre metres meter meters m feet foot minute minutes hour hours second seconds day days week
-    weeks month months year years block blocks car cars star stars more other others different per percent people person
-    by side step steps floor floors times degrees dollar dollars euro euros pound pounds o'clock oclock am pm that this
-    with without when which who near off along across past out into than then as if but not no my your his her our
-    their its will would can could should may might must do does did has have had go goes went come comes two""".split()
+    """a an the of to from in on at down up for and or is are was were be it way lane lanes mile miles kilometre
+    kilometres kilometer kilometers km metre metres meter meters m feet foot minute minutes hour hours second
+    seconds day days week weeks month months year years block blocks car cars star stars more other others
+    different per percent people person by side step steps floor floors times degrees dollar dollars euro euros
+    pound pounds o'clock oclock am pm that this with without when which who near off along across past out into
+    than then as if but not no my your his her our their its will would can could should may might must do does
+    did has have had go goes went come comes two""".split()
 )
 
 
@@ -105,16 +106,16 @@ _JOINS: Final = frozenset(
     """dot punkt point punto punt ponto underscore unterstrich dash hyphen minus bindestrich tiret guion plus""".split()
 )
 _BEFORE_A_NAME: Final = frozenset(
-    """to is was my email e-mail emails mail mails it's its it the a an address adresse send sent write contact reply
-    forward copy and or ist est es an von me him her us them under unter on add use ask this that for from please correo
-    login account try with cc name adresse mailadresse postfach i'm i am are be as by of in at oder und y et o ou about
-    courriel lautet meine mon mi la el le der die das als call text message invite""".split()
+    """to is was my email e-mail emails mail mails it's its it the a an address adresse send sent write contact
+    reply forward copy and or ist est es an von me him her us them under unter on add use ask this that for from
+    please correo login account try with cc name adresse mailadresse postfach i'm i am are be as by of in at
+    oder und y et o ou about courriel lautet meine mon mi la el le der die das als call text message invite""".split()
 )
 _NOT_A_NAME: Final = frozenset(
-    """it work works worked working look looks looked looking bought buy buys order ordered orders shop shops shopping
-    found find available us me you him her them here there is was are were be read book booked login log sign live lives
-    lived arrive meet visit see saw start started price prices time today now online out up more people free sale best
-    stay that this job meeting office page site""".split()
+    """it work works worked working look looks looked looking bought buy buys order ordered orders shop shops
+    shopping found find available us me you him her them here there is was are were be read book booked login
+    log sign live lives lived arrive meet visit see saw start started price prices time today now online out up
+    more people free sale best stay that this job meeting office page site""".split()
 )
 
 
@@ -128,7 +129,7 @@ def find_emails(text: str) -> Iterator[Span]:
 
 def _local_start(text: str, end: int, *, written: bool) -> int | None:
     """Return where the part before the @ begins, or None where there is none."""
-    words = [word for word in _LOCAL.finditer(text, max(0, end - 120), end)]
+    words = list(_LOCAL.finditer(text, max(0, end - 120), end))
     if not words or words[-1].end() != end or (not written and words[-1].group().casefold() in _NOT_A_NAME):
         return None
     start = words[-1].start()

@@ -1,8 +1,9 @@
-"""Numbers as they are written and as they are spoken, digit by digit: "415 555-2671", "four one five, double five …"."""
+"""Numbers as they are written and spoken, digit by digit: "415 555-2671", "four one five, double five …"."""
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 _ONES: Final = {
@@ -62,6 +63,7 @@ _TENS: Final = {
     for word in words.split()
 }
 _TIMES: Final = {"double": 2, "doppel": 2, "triple": 3, "treble": 3}
+_HUNDRED: Final = frozenset({"hundred", "hundert"})
 _NOT_FIRST: Final = frozenset({"o", "un", "dos", "uno"})
 """Words that are seldom digits, unless others stand before them."""
 _TOKEN: Final = re.compile(r"\d+|[^\W\d_]+")
@@ -106,8 +108,8 @@ class Run:
     def counts(self) -> bool:
         """Whether it only counts up or down."""
         values = [int(piece.digits) for piece in self.pieces]
-        steps = {after - before for before, after in zip(values, values[1:], strict=False)}
-        return len(values) > 2 and (steps == {1} or steps == {-1})
+        steps = {after - before for before, after in pairwise(values)}
+        return len(values) > 2 and steps in ({1}, {-1})
 
     def part(self, first: int, last: int) -> "Run":
         """Return the run of the pieces from `first` up to, without, `last`."""
@@ -140,37 +142,37 @@ def runs(text: str) -> Iterator[Run]:
 
 
 def _piece(tokens: list[re.Match[str]], at: int, text: str, *, first: bool) -> tuple[Piece | None, int]:
-    """Return the piece that begins at a token, and how many tokens it takes."""
-
-    def word(offset: int) -> str:
-        if at + offset >= len(tokens):
-            return ""
-        gap = text[tokens[at + offset - 1].end() : tokens[at + offset].start()] if offset else ""
-        return tokens[at + offset].group().casefold() if gap.strip(" -") == "" else ""
-
-    def made(digits: str, used: int) -> tuple[Piece, int]:
-        return Piece(digits, tokens[at].start(), tokens[at + used - 1].end(), spoken=not word(0).isdigit()), used
-
-    said = word(0)
-    # A word with digits in it ("3M02", "b2") is no number; neither is one that goes on ("34th").
+    """Return the piece that begins at a token, and how many tokens it takes; none where the token is no number."""
     before, after = tokens[at].start() - 1, tokens[at].end()
     if (before >= 0 and text[before].isalnum()) or (
         after < len(text) and (text[after].isalnum() or text[after] == "_")
     ):
+        return None, 0  # part of a word with digits, such as "3M02" and "34th"
+    said, following = tokens[at].group().casefold(), _next_word(tokens, at, text)
+    digits, used = ("", 0) if first and said in _NOT_FIRST else _digits(said, following)
+    if not digits:
         return None, 0
-    if said.isdigit():
-        return made(said, 1)
-    if first and said in _NOT_FIRST:
-        return None, 0
-    if said in _TIMES:
-        digit = _ONES.get(word(1)) or (word(1) if len(word(1)) == 1 and word(1).isdigit() else None)
-        return made(digit * _TIMES[said], 2) if digit else (None, 0)
-    hundred = word(1) in {"hundred", "hundert"}
-    if said in _ONES:
-        return made(_ONES[said] + "00", 2) if hundred and said != "oh" else made(_ONES[said], 1)
-    if said in _TEENS:
-        return made(_TEENS[said] + "00", 2) if hundred else made(_TEENS[said], 1)
-    if said in _TENS:
-        unit = _ONES.get(word(1), "0")
-        return made(_TENS[said] + unit, 2) if unit != "0" and word(1) not in _NOT_FIRST else made(_TENS[said] + "0", 1)
-    return None, 0
+    return Piece(digits, tokens[at].start(), tokens[at + used - 1].end(), spoken=not said.isdigit()), used
+
+
+def _next_word(tokens: list[re.Match[str]], at: int, text: str) -> str:
+    if at + 1 >= len(tokens) or text[tokens[at].end() : tokens[at + 1].start()].strip(" -"):
+        return ""
+    return tokens[at + 1].group().casefold()
+
+
+def _digits(said: str, following: str) -> tuple[str, int]:
+    """Return the digits that a word, perhaps with the one after it, stands for, and how many words that takes."""
+    below_twenty = _ONES.get(said) or _TEENS.get(said)
+    digit = _ONES.get(following) or (following if len(following) == 1 and following.isdecimal() else "")
+    if said.isdecimal():
+        found = said, 1
+    elif said in _TIMES:
+        found = digit * _TIMES[said], 2
+    elif below_twenty is not None:
+        found = (below_twenty + "00", 2) if following in _HUNDRED else (below_twenty, 1)
+    elif said in _TENS and digit not in {"", "0"} and following not in _NOT_FIRST:
+        found = _TENS[said] + digit, 2
+    else:
+        found = (_TENS[said] + "0", 1) if said in _TENS else ("", 0)
+    return found

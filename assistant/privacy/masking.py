@@ -1,4 +1,4 @@
-"""Personal data stays here: placeholders go to a model elsewhere, and what they stand for is put back into its answer."""
+"""Personal data stays here: placeholders go to a model elsewhere, and come back as what they stand for."""
 
 import json
 import re
@@ -47,7 +47,7 @@ class Masks:
         """
         told = self._conversation(session)
         masked = tuple(_message(message, told.mask) for message in messages)
-        return masked, Unmask(told.originals, told.placeholders_in(masked))
+        return masked, Unmask(told.originals, _things(_texts(masked)))
 
     def mask_request(self, request: ChatRequest) -> "tuple[ChatRequest, Unmask]":
         """Return the request with placeholders also in what its functions and its schema list, and a note to the model.
@@ -60,7 +60,10 @@ class Masks:
         sampling = request.sampling
         if sampling is not None and sampling.schema is not None:
             sampling = replace(sampling, schema=_schema(sampling.schema, told.mask))
-        unmask = Unmask(told.originals, told.placeholders_in(messages))
+        listed = [text for tool in toolbox.tools for text in (tool.description, tool.parameters)]
+        if sampling is not None and sampling.schema is not None:
+            listed.append(sampling.schema)
+        unmask = Unmask(told.originals, _things([*_texts(messages), *listed]))
         if unmask.masked:
             messages = _with_note(messages)
         return replace(request, messages=messages, toolbox=toolbox, sampling=sampling), unmask
@@ -108,7 +111,7 @@ class Unmask:
 
     def feed(self, text: str) -> str:
         """Take the next piece of the answer and return what is sure of it; the rest comes later."""
-        if not self._masked:
+        if not self._originals:
             return text
         text = self._held + text
         begun = _BEGUN.search(text)
@@ -123,14 +126,14 @@ class Unmask:
 
     def arguments(self, arguments: str) -> str:
         """Return a call's arguments, a JSON object as text, with personal data in them."""
-        return _json(arguments, self._put_back) if self._masked else arguments
+        return _json(arguments, self._put_back) if self._originals else arguments
 
     def _put_back(self, text: str) -> str:
         return _PLACEHOLDER.sub(lambda found: self._originals.get(_canonical(found), found.group()), text)
 
     def _may_become(self, piece: str) -> bool:
         """Say whether a placeholder that we know may begin with the piece."""
-        plain = re.sub(r"[^\w]", "", piece.replace(" ", "_")).upper().strip("_")
+        plain = re.sub(r"\W", "", re.sub(r"[\s-]", "_", piece)).upper().strip("_")
         kind, _, number = plain.partition("_")
         return any(
             known[1:-1].startswith(f"{kind}_{number}") if number else known[1:].startswith(kind)
@@ -163,12 +166,6 @@ class _Conversation:
         self._texts[text] = result
         return result
 
-    def placeholders_in(self, messages: Sequence[ChatMessage]) -> int:
-        """Count the things that are hidden in masked messages."""
-        texts = [message.content for message in messages]
-        texts += [call.arguments for message in messages for call in message.calls]
-        return len({_canonical(found) for text in texts for found in _PLACEHOLDER.finditer(text)})
-
     def _placeholder(self, span: Span, text: str) -> str:
         placeholder = self._placeholders.get((span.kind, span.key))
         if placeholder is None:
@@ -176,6 +173,16 @@ class _Conversation:
             placeholder = self._placeholders[span.kind, span.key] = f"[{span.kind}_{number}]"
             self.originals[placeholder] = text
         return placeholder
+
+
+def _texts(messages: Sequence[ChatMessage]) -> list[str]:
+    arguments = [call.arguments for message in messages for call in message.calls]
+    return [*(message.content for message in messages), *arguments]
+
+
+def _things(texts: Sequence[str]) -> int:
+    """Count the things that are hidden in masked texts."""
+    return len({_canonical(found) for text in texts for found in _PLACEHOLDER.finditer(text)})
 
 
 def _canonical(found: re.Match[str]) -> str:
@@ -229,9 +236,7 @@ def _value(value: Any, change: Callable[[str], str], *, schema: bool = False) ->
             masked = change(str(value))
             return value if masked == str(value) else masked
         case dict():
-            return {
-                key if schema else change(key): _value(item, change, schema=schema) for key, item in value.items()
-            }
+            return {key if schema else change(key): _value(item, change, schema=schema) for key, item in value.items()}
         case list():
             return [_value(item, change, schema=schema) for item in value]
         case _:

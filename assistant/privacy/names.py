@@ -8,17 +8,19 @@ from typing import Final
 from assistant.privacy.spans import Kind, Span
 
 _TITLES: Final = frozenset(
-    """dr doctor prof professor mr mrs ms miss sir dame herr frau monsieur madame señor señora grandma grandpa granny
-    grandmother grandfather oma opa aunt uncle tante onkel mom mum dad mama papa von van der den de la le del di""".split()
+    """dr doctor prof professor mr mrs ms miss sir dame herr frau monsieur madame señor señora grandma grandpa
+    granny grandmother grandfather oma opa aunt uncle tante onkel mom mum dad mama papa von van der den de la le
+    del di""".split()
 )
 _WORDS: Final = frozenset(
     # Names that are words as well: only with a capital letter are they names.
-    """amber angel april art august autumn bill bob brook carol chance chase chip crystal daisy dale dawn dean dick drew
-    earl faith fern flora frank gene glen grace grant guy hall heath holly honor hope hunter iris ivy jack jade jasmine
-    jean jewel joy june king lane lily long mark mason may melody miles misty nick olive page pat patience paul pearl peg
-    penny pierce poppy ray reed rich rob robin rose ruby rusty sage sandy scarlett sky stone sue summer terry tom trinity
-    victor violet wade walker ward wayne will wren young kurt ernst wolf bär stein klein gross lang mia""".split()
-) - {"mia", "tom", "paul", "terry", "bob"}
+    """amber angel april art august autumn bill brook carol chance chase chip crystal daisy dale dawn dean dick
+    drew earl faith fern flora frank gene glen grace grant guy hall heath holly honor hope hunter iris ivy jack
+    jade jasmine jean jewel joy june king lane lily long mark mason may melody miles misty nick olive page pat
+    patience pearl peg penny pierce poppy ray reed rich rob robin rose ruby rusty sage sandy scarlett sky stone
+    sue summer trinity victor violet wade walker ward wayne will wren young kurt ernst wolf bar stein klein
+    gross lang""".split()
+)
 
 
 class Names:

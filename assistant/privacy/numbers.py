@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Final
 
 from assistant.privacy.digits import Run, runs
@@ -16,8 +17,8 @@ _CARD_WORDS: Final = re.compile(
 )
 _ACCOUNT_WORDS: Final = re.compile(r"\b(?:iban|accounts?|konto|kontonummer|compte|cuenta|conto)\b", re.I)
 _PHONE_WORDS: Final = re.compile(
-    r"\b(?:call|dial|phone|telephone|ring|rang|text|sms|whatsapp|fax|mobile|cell|contacts?|reach|tel|numbers? (?:is|was)|"
-    r"my (?:\w+ )?numbers?|anrufen|ruf|handy|handynummer|telefon\w*|mobil\w*|appelle\w*|téléphone|portable|numéro|"
+    r"\b(?:call|dial|phone|telephone|ring|rang|text|sms|whatsapp|fax|mobile|cell|contacts?|reach|tel|"
+    r"numbers? (?:is|was)|my (?:\w+ )?numbers?|anrufen|ruf|handy|handynummer|telefon\w*|mobil\w*|appelle\w*|téléphone|portable|numéro|"
     r"teléfono|móvil|llam\w+|telefono|cellulare|numero)\b",
     re.I,
 )
@@ -51,9 +52,10 @@ _IBAN_LENGTHS: Final = {
     for length, codes in (
         pair.split(":")
         for pair in (
-            "15:NO|16:BE|18:DK FO FI GL NL SD FK|19:MK SI|20:AT BA EE KZ XK LT LU MN|21:CR HR LV LI CH|22:BH BG DE GE IE ME "
-            "RS GB VA|23:IL TL AE IQ OM SO|24:AD CZ MD PK RO SA SK ES SE TN VG DZ|25:PT ST LY|26:IS TR|27:FR GR IT MR MC SM "
-            "BI DJ|28:AL AZ CY DO GT HU LB NI PL SV BY|29:BR EG PS QA UA|30:JO KW MU|31:MT SC|32:LC|33:RU"
+            "15:NO|16:BE|18:DK FO FI GL NL SD FK|19:MK SI|20:AT BA EE KZ XK LT LU MN|21:HR LV LI CH|"
+            "22:BH BG CR DE GE IE ME RS GB VA|23:AE GI IL IQ OM SO TL|24:AD CZ MD PK RO SA SK ES SE TN VG|"
+            "25:LY PT ST|26:IS TR|27:BI DJ FR GR IT MC MR SM|28:AL AZ BY CY DO GT HU LB NI PL SV|"
+            "29:BR EG PS QA UA|30:JO KW MU YE|31:MT SC|32:LC|33:RU"
         ).split("|")
     )
     for code in codes.split()
@@ -139,7 +141,7 @@ def _apart(run: Run, text: str) -> Iterator[Run]:
         place for place in range(1, len(run.pieces)) if "," in text[run.pieces[place - 1].end : run.pieces[place].start]
     ]
     edges = [0, *cuts, len(run.pieces)]
-    parts = [run.part(first, last) for first, last in zip(edges, edges[1:], strict=False)]
+    parts = [run.part(first, last) for first, last in pairwise(edges)]
     if all(len(part.digits) in _PHONE for part in parts):
         yield from parts
     else:
@@ -163,7 +165,7 @@ def _is_phone(run: Run, text: str, region: str) -> bool:
 
 def _is_list(run: Run, text: str) -> bool:
     """Say whether commas stand between small numbers: a row of numbers, not one that is grouped."""
-    gaps = [text[before.end : after.start] for before, after in zip(run.pieces, run.pieces[1:], strict=False)]
+    gaps = [text[before.end : after.start] for before, after in pairwise(run.pieces)]
     return all("," in gap for gap in gaps) and all(len(piece.digits) <= 3 for piece in run.pieces)
 
 
