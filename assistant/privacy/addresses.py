@@ -7,7 +7,7 @@ from typing import Final
 from assistant.privacy.digits import runs
 from assistant.privacy.spans import Kind, Span
 
-_CAP: Final = r"[A-ZÀ-ÖØ-Þ][\w'’.-]*"
+_CAP: Final = r"[A-ZÀ-ÖØ-Þ][\w'’.-]{0,40}"
 _STREET: Final = (
     r"(?:Street|St|Avenue|Ave|Road|Rd|Lane|Ln|Drive|Dr|Boulevard|Blvd|Court|Ct|Place|Pl|Square|Sq|Terrace|Ter|Way|"
     r"Crescent|Cres|Close|Highway|Hwy|Parkway|Pkwy|Row|Walk|Gardens|Garden|Grove|Hill|Mews|Alley|Loop|Gate|Circle|Cir|"
@@ -87,9 +87,9 @@ def find_addresses(text: str) -> Iterator[Span]:
     for found in _HOME.finditer(text):
         yield _address(text, found.start(1), found.end(1))
     for run in runs(text):
-        found = _SPOKEN.match(text, run.end)
-        if found and len(run.digits) <= 6 and not _NEVER_IN_A_STREET & set(found[1].casefold().split()):
-            yield _address(text, run.start, found.end())
+        spoken = _SPOKEN.match(text, run.end)
+        if spoken and len(run.digits) <= 6 and not _NEVER_IN_A_STREET & set(spoken[1].casefold().split()):
+            yield _address(text, run.start, spoken.end())
 
 
 def _address(text: str, start: int, end: int) -> Span:

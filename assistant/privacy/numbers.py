@@ -18,8 +18,8 @@ _CARD_WORDS: Final = re.compile(
 _ACCOUNT_WORDS: Final = re.compile(r"\b(?:iban|accounts?|konto|kontonummer|compte|cuenta|conto)\b", re.I)
 _PHONE_WORDS: Final = re.compile(
     r"\b(?:call|dial|phone|telephone|ring|rang|text|sms|whatsapp|fax|mobile|cell|contacts?|reach|tel|"
-    r"numbers? (?:is|was)|my (?:\w+ )?numbers?|anrufen|ruf|handy|handynummer|telefon\w*|mobil\w*|appelle\w*|téléphone|portable|numéro|"
-    r"teléfono|móvil|llam\w+|telefono|cellulare|numero)\b",
+    r"numbers? (?:is|was)|my (?:\w+ )?numbers?|anrufen|ruf|handy|handynummer|telefon\w*|mobil\w*|appelle\w*|"
+    r"téléphone|portable|numéro|teléfono|móvil|llam\w+|telefono|cellulare|numero)\b",
     re.I,
 )
 _MATH_WORDS: Final = re.compile(
