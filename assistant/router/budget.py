@@ -141,7 +141,7 @@ class Budgets:
         whose = f" for {backend}" if backend else ""
         when = "today's" if period == "day" else "this month's"
         left = max(0.0, most - spent - self._under_way(backend))
-        if left < min(_CENT, most / 100):
+        if left <= min(_CENT, most / 100):
             return f"{when} budget{whose} of {self._money(most)} is used up"
         return (
             f"{when} budget{whose} of {self._money(most)} has {self._money(left)} left, and this may cost "
