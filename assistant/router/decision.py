@@ -42,6 +42,8 @@ class Preset:
     """What a second of waiting weighs."""
     cost: float = 10.0
     """What a unit of money weighs, for one turn: 10 is 0.1 a cent."""
+    leaving: float = 0.1
+    """What it weighs that words leave this machine for the cloud; half as much for a machine in the house."""
     hedge: Literal["never", "free", "always"] = "free"
     """Whether a second backend is asked when the first is slow: only one that costs nothing, or any."""
     delegate: bool = False
@@ -53,7 +55,7 @@ PRESETS: Final = {
     for preset in (
         Preset("private", floor="device"),
         Preset("balanced"),
-        Preset("best", personal_floor="lan", speed=0.05, cost=0.0, hedge="always", delegate=True),
+        Preset("best", personal_floor="lan", speed=0.05, cost=0.0, leaving=0.0, hedge="always", delegate=True),
         Preset("cheap", speed=0.1, cost=200.0, hedge="never"),
     )
 }
@@ -98,6 +100,8 @@ class Candidate:
     """Why it costs too much."""
     unwell: str | None = None
     """Why it can't be asked now."""
+    embedded: bool = False
+    """It is the model in this process."""
 
     @property
     def first_audio_s(self) -> float:

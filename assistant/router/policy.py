@@ -2,7 +2,8 @@
 
 Hard constraints first, in this order: privacy floor, abilities, context, budget, health. No score can outweigh them. Of
 the backends that are left, the best score comes first: what its quality is worth for this kind of turn, less what the
-wait for the first sound and the cost weigh. Backends that are alike share the work: the least busy, then the quickest.
+wait for the first sound, the cost and the way there weigh. Backends that are alike share the work: the least busy goes
+first, then the quickest.
 """
 
 from collections.abc import Iterable, Sequence
@@ -40,7 +41,12 @@ def decide(need: Need, candidates: Iterable[Candidate], preset: Preset) -> Decis
             refused.append(refusal)
     worth = need.guess.confidence * _WORTH[need.guess.kind] + (1 - need.guess.confidence) * _UNSURE
     scored = [(_score(each, preset, worth), each) for each in allowed]
-    ordered = _share(sorted(scored, key=lambda each: _rank(*each, need), reverse=True), need)
+
+    def rank(each: tuple[float, Candidate]) -> tuple[bool, float, float]:
+        score, one = each
+        return one.name == need.named, one.quality if need.big else 0.0, score  # a wish outweighs all scores
+
+    ordered = _share(sorted(scored, key=rank, reverse=True), need)
     names = [each for _, each in ordered]
     order = [
         Choice(each, why_next(names[place - 1], each) if place else why_first(need, each, names[1:], refused), score)
@@ -77,13 +83,10 @@ def _refusal(need: Need, candidate: Candidate, preset: Preset) -> Refusal | None
 
 
 def _score(candidate: Candidate, preset: Preset, worth: float) -> float:
+    gain = preset.quality * worth * candidate.quality
     wait = preset.speed * candidate.first_audio_s
-    return preset.quality * worth * candidate.quality - wait - preset.cost * candidate.cost
-
-
-def _rank(score: float, candidate: Candidate, need: Need) -> tuple[bool, float, float]:
-    """Return what sorts the backends: a wish outweighs all scores."""
-    return candidate.name == need.named, candidate.quality if need.big else 0.0, score
+    way = preset.leaving * FAR[candidate.place] / FAR["cloud"]
+    return gain - wait - preset.cost * candidate.cost - way
 
 
 def _share(ranked: Sequence[tuple[float, Candidate]], need: Need) -> list[tuple[float, Candidate]]:
