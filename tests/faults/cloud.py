@@ -93,11 +93,14 @@ class Cloud:
         self.received: list[Received] = []
         """Every request, in its order of arrival."""
         self.most_at_once = 0
+        self.connections = 0
+        """How many there have been."""
         self.port = port
         self._at_once = 0
         self._next: deque[Reply] = deque()
         self._tls = tls
         self._started = threading.Event()
+        self._arrival = threading.Condition()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), name="cloud")
         self._connections: set[asyncio.Task[None]] = set()
 
@@ -109,6 +112,11 @@ class Cloud:
     def next(self, *replies: Reply) -> None:
         """Answer the next requests like this, one after the other."""
         self._next.extend(replies)
+
+    def wait_for(self, requests: int) -> None:
+        """Wait until so many requests have come."""
+        with self._arrival:
+            assert self._arrival.wait_for(lambda: len(self.received) >= requests, WAIT_S), "no request came"
 
     def kill(self) -> None:
         """Die: break every connection, and refuse new ones. `revive` undoes it."""
@@ -159,10 +167,13 @@ class Cloud:
         task = asyncio.current_task()
         assert task is not None
         self._connections.add(task)
+        self.connections += 1
         connection = _Connection(reader, writer)
         try:
             while (received := await connection.request()) is not None:
-                self.received.append(received)
+                with self._arrival:
+                    self.received.append(received)
+                    self._arrival.notify_all()
                 self._at_once += 1
                 self.most_at_once = max(self.most_at_once, self._at_once)
                 try:
@@ -195,10 +206,10 @@ class Cloud:
             raise results[0]
 
     async def _respond(self, received: Received, connection: "_Connection") -> None:
-        if received.path.endswith("/models"):
+        if received.path == "/v1/models":
             listed = [{"id": name, "object": "model"} for name in (self.models or ("stand-in",))]
             await connection.whole(200, json.dumps({"object": "list", "data": listed}).encode())
-        elif not received.path.endswith("/chat/completions"):
+        elif received.path != "/v1/chat/completions":
             await connection.whole(404, b"404 page not found", "text/plain")
         elif self.key is not None and received.headers.get("authorization") != f"Bearer {self.key}":
             shown = received.headers.get("authorization", "")
@@ -264,6 +275,8 @@ async def _stream(reply: Reply, asked: Mapping[str, Any], connection: "_Connecti
             await connection.send(delta(content))
     beside = {"usage": usage_of(reply)} if reply.usage_in_last_chunk else {}
     await connection.send(delta({}, finish_reason(reply), **beside))
+    if reply.cut_at_end:
+        connection.cut()
     if reply.usage and not beside and (asked.get("stream_options") or {}).get("include_usage"):
         await connection.send(chunk(model, [], usage=usage_of(reply)))
     await connection.send(b"data: [DONE]\n\n")

@@ -37,6 +37,8 @@ class Reply:
     """So many pieces, then nothing, for as long as the client stays."""
     cut_after: int | None = None
     """So many pieces, then the connection breaks."""
+    cut_at_end: bool = False
+    """The connection breaks after the finish_reason, before the account of what was used."""
     end_after: int | None = None
     """So many pieces, then the body ends in good order, without a finish_reason and without [DONE]."""
     malformed_after: int | None = None

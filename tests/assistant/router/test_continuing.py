@@ -70,7 +70,7 @@ def test_of_speech_only_what_makes_no_clause_is_taken_back(pieces: list[str]) ->
     assert whole == "".join(pieces)
     back = told.take_back()
     assert told.text + back == whole
-    assert splitter.take_back() == back
+    assert splitter.rest == back
     assert " ".join(spoken).split() == told.text.split()
 
 
@@ -103,8 +103,8 @@ def test_parts_of_an_answer_are_told_apart() -> None:
 
 def test_how_a_model_is_asked_to_go_on() -> None:
     request = ChatRequest((ChatMessage("user", "Why?"),))
-    assert request_to_continue(request, " ", begins_answer=True) is request
-    here = request_to_continue(request, "Because ", begins_answer=True)
-    assert here.messages[1:] == (ChatMessage("assistant", "Because"),)
-    elsewhere = request_to_continue(request, "Because ", begins_answer=False)
+    assert request_to_continue(request, " ", embedded=True) is request
+    here = request_to_continue(request, "Because ", embedded=True)
+    assert (here.messages, here.begun) == (request.messages, "Because")
+    elsewhere = request_to_continue(request, "Because ", embedded=False)
     assert [message.role for message in elsewhere.messages] == ["user", "assistant", "user"]
