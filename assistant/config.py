@@ -4,6 +4,7 @@ import difflib
 import tomllib
 from pathlib import Path
 from typing import Any, Literal, Self, get_args, get_origin
+from zoneinfo import available_timezones
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
@@ -130,7 +131,8 @@ class OwnPreset(_Section):
     cost: float | None = Field(default=None, ge=0)
     leaving: float | None = Field(default=None, ge=0)
     hedge: Literal["never", "free", "always"] | None = None
-    delegate: bool | None = None
+    ask_expert: bool | None = None
+    ask_local: bool | None = None
 
 
 class Router(_Section):
@@ -168,6 +170,41 @@ class Store(_Section):
     url: str
 
 
+class Privacy(_Section):
+    """What is hidden before words leave this machine for the cloud."""
+
+    mask: bool
+    names: tuple[str, ...]
+    region: str = Field(pattern="^([A-Z]{2})?$")
+
+
+class BackendBudget(_Section):
+    """What may be spent on one backend; 0: as much as it takes."""
+
+    daily: float = Field(default=0.0, ge=0)
+    monthly: float = Field(default=0.0, ge=0)
+
+
+class Budget(_Section):
+    """What may be spent on models elsewhere."""
+
+    currency: str = Field(pattern="^[A-Z]{3}$")
+    timezone: str
+    daily: float = Field(ge=0)
+    monthly: float = Field(ge=0)
+    backends: dict[str, BackendBudget]
+
+    @field_validator("timezone")
+    @classmethod
+    def _known(cls, zone: str) -> str:
+        if zone and zone not in available_timezones():
+            near = difflib.get_close_matches(zone, available_timezones(), n=1)
+            raise ValueError(
+                "should be a time zone such as America/New_York" + (f" (perhaps {near[0]})" if near else "")
+            )
+        return zone
+
+
 class Log(_Section):
     """What is logged."""
 
@@ -190,6 +227,8 @@ class Config(_Section):
     router: Router
     tts: Tts
     store: Store
+    privacy: Privacy
+    budget: Budget
     log: Log
 
     @field_validator("backends")

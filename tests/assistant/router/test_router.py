@@ -602,7 +602,7 @@ def delegating() -> ScriptedClassifier:
 def test_the_small_model_asks_the_expert() -> None:
     cloud, ledger = ScriptedBackend(first_s=1.0, quality=0.5), MemoryLedger()
     embedded = ScriptedEmbedded(["Hmm", "Paris, they say."], calls={"Hmm": (EXPERT,)})
-    preset = replace(PRESETS["balanced"], delegate=True)
+    preset = replace(PRESETS["balanced"], ask_expert=True)
     router = routing(cloud, embedded=embedded, classifier=delegating(), ledger=ledger, preset=preset)
     answer = run(listen(router, asks("Guess what", committed=Commit(1.0))))
     assert answer.routes == ["device"]
@@ -624,7 +624,7 @@ def test_the_small_model_asks_the_expert() -> None:
 def test_the_expert_is_not_asked_beyond_the_privacy_floor(private: bool) -> None:
     cloud = ScriptedBackend()
     embedded = ScriptedEmbedded(["Hmm", "I don't know."], calls={"Hmm": (EXPERT,)})
-    preset = replace(PRESETS["balanced"], delegate=True)
+    preset = replace(PRESETS["balanced"], ask_expert=True)
     classifier = delegating() if private else ScriptedClassifier(Guess(Kind.PERSONAL))
     router = routing(cloud, embedded=embedded, classifier=classifier, preset=preset)
     run(listen(router, asks("Keep it between us: guess what" if private else "My rash itches")))
@@ -676,7 +676,10 @@ def test_nothing_is_delegated_unless_the_preset_says_so() -> None:
 def test_the_model_reads_along_with_the_functions_that_it_will_have() -> None:
     embedded = ScriptedEmbedded()
     router = routing(
-        ScriptedBackend(), embedded=embedded, classifier=chatting(), preset=replace(PRESETS["balanced"], delegate=True)
+        ScriptedBackend(),
+        embedded=embedded,
+        classifier=chatting(),
+        preset=replace(PRESETS["balanced"], ask_expert=True),
     )
     run(router.prefill(asks("Hi")))
     run(listen(router, asks("Hi.")))
