@@ -91,6 +91,11 @@ class ClauseSplitter:
         """Return what is left: the text is over."""
         return self._take(len(self._text))
 
+    def take_back(self) -> str:
+        """Forget the text that makes no whole clause yet, and return it."""
+        rest, self._text = self._text, ""
+        return rest
+
     def _take(self, end: int) -> list[str]:
         clause = plain(self._text[:end])
         self._text = self._text[end:]
