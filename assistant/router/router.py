@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from assistant.router.conversations import Conversation, Conversations
-from assistant.router.decision import PRESETS, Candidate, Choice, Decision, Need, Preset
+from assistant.router.decision import FAR, PRESETS, Candidate, Choice, Decision, Need, Preset
 from assistant.router.kinds import Guess, Kind
 from assistant.router.notices import Notice, words
 from assistant.router.parts import Backend, Budgets, Classifier, Ledger, Masks, Recall, Reflex, Reflexes
@@ -151,9 +151,12 @@ class Router:
         last = request.messages[-1] if request.messages else ChatMessage("user", "")
         if wanted.only is not None and last.role == "user" and request.asker.session:
             return self._acknowledge(wanted.only, request, conversation)
-        guess = await self._guess(question(request.messages).content)
         route = request.asker.route
         preset = self._preset(route)
+        farthest = "device" if wanted.private else preset.floor
+        # Where no backend may be asked anyway, nobody need know what kind of turn it is.
+        free = any(FAR[backend.place] <= FAR[farthest] for backend in self._parts.backends)
+        guess = await self._guess(question(request.messages).content) if free else _UNKNOWN
         asked = need(request, guess, wanted, route if route in self._backends else "")
         turn = self._turn(request, asked, preset, await self._facts(request), conversation)
         return self._answer(turn)

@@ -588,6 +588,14 @@ def test_a_refused_request_costs_nothing_and_says_why() -> None:
     assert (ledger.closed_[0].outcome, ledger.closed_[0].error, ledger.closed_[0].cost) == ("failed", "CutError", 0.0)
 
 
+def test_nobody_asks_what_kind_of_turn_it_is_where_that_makes_no_difference() -> None:
+    classifier = ScriptedClassifier()
+    router = routing(ScriptedBackend(), classifier=classifier, preset="private")
+    (routed,) = run(listen(router, asks(FACT))).of(Routed)
+    assert routed.reason == "Nobody else may be asked. cloud: with “private”, nothing leaves this machine."
+    assert classifier.asked == []
+
+
 def test_parts_that_fail_do_not_stop_the_turn_and_let_nothing_out() -> None:
     router = routing(
         ScriptedBackend(), classifier=ScriptedClassifier(error=CutError()), recall=ScriptedRecall(error=CutError())
