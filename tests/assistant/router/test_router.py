@@ -332,6 +332,13 @@ def test_an_outage_that_makes_no_difference_is_not_mentioned() -> None:
     assert run(listen(routing(ScriptedBackend(unwell="down")), program)).text == "I think so."
 
 
+def test_who_is_worse_than_this_machine_but_reachable_is_no_outage() -> None:
+    first = ScriptedBackend("first", error=CutError(), first_s=0.01)
+    worse = ScriptedBackend("worse", quality=0.31, p50_s=2.0)
+    answer = run(listen(routing(first, worse), asks(FACT)))
+    assert (answer.routes, answer.text) == (["first", "device"], "I think so.")
+
+
 def test_over_budget_the_next_cheaper_one_answers_and_says_so_once() -> None:
     budgets = ScriptedBudgets({"dear": "today's 1.00 is spent"})
     dear, cheap = ScriptedBackend("dear", quality=0.95), ScriptedBackend("cheap", quality=0.6, price_in=0.1)
