@@ -9,6 +9,7 @@ from zoneinfo import available_timezones
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
+from assistant.router.backend_section import BackendSection, fit_together
 from pipeline.errors import ParleyError
 from pipeline.settings import Settings, TurnTaking
 
@@ -130,7 +131,8 @@ class OwnPreset(_Section):
     cost: float | None = Field(default=None, ge=0)
     leaving: float | None = Field(default=None, ge=0)
     hedge: Literal["never", "free", "always"] | None = None
-    delegate: bool | None = None
+    ask_expert: bool | None = None
+    ask_local: bool | None = None
 
 
 class Router(_Section):
@@ -144,10 +146,14 @@ class Router(_Section):
 
     @model_validator(mode="after")
     def _preset_is_there(self) -> Self:
-        known = [*get_args(OwnPreset.model_fields["like"].annotation), *self.presets]
-        if self.preset not in known:
-            raise ValueError(f"There is no preset {self.preset!r}. The presets are: {', '.join(known)}.")
+        if self.preset not in self.known:
+            raise ValueError(f"There is no preset {self.preset!r}. The presets are: {', '.join(self.known)}.")
         return self
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        """The names of all presets."""
+        return (*get_args(OwnPreset.model_fields["like"].annotation), *self.presets)
 
 
 class Tts(_Section):
@@ -207,6 +213,7 @@ class Log(_Section):
 class Config(_Section):
     """All of it."""
 
+    backends: tuple[BackendSection, ...]
     server: Server
     api: Api
     assistant: Assistant
@@ -222,6 +229,19 @@ class Config(_Section):
     privacy: Privacy
     budget: Budget
     log: Log
+
+    @field_validator("backends")
+    @classmethod
+    def _backends_fit_together(cls, backends: tuple[BackendSection, ...]) -> tuple[BackendSection, ...]:
+        fit_together(backends)
+        return backends
+
+    @model_validator(mode="after")
+    def _names_are_clear(self) -> Self:
+        for backend in self.backends:
+            if backend.name in self.router.known:
+                raise ValueError(f"{backend.name!r} is a preset's name: call the backend something else.")
+        return self
 
     def models(self) -> tuple[str, ...]:
         """Name the models that this configuration needs, each once."""
@@ -265,7 +285,7 @@ def load(*, profile: str | None = None, file: Path | None = None, **server: str 
     try:
         return Config.model_validate(merged)
     except ValidationError as error:
-        raise ConfigError(_explain(error, origin)) from None
+        raise ConfigError(_explain(error, origin, merged)) from None
 
 
 def profiles() -> list[str]:
@@ -306,17 +326,29 @@ def _lay_over(
             origin[here] = source
 
 
-def _explain(error: ValidationError, origin: dict[tuple[str, ...], str]) -> str:
+def _explain(error: ValidationError, origin: dict[tuple[str, ...], str], merged: dict[str, Any]) -> str:
     return "\n".join(
-        _sentence(tuple(str(step) for step in problem["loc"]), problem, origin) for problem in error.errors()
+        _sentence(tuple(str(step) for step in problem["loc"]), problem, origin, merged) for problem in error.errors()
     )
 
 
-def _sentence(at: tuple[str, ...], problem: ErrorDetails, origin: dict[tuple[str, ...], str]) -> str:
+def _place(at: tuple[str, ...], merged: dict[str, Any]) -> str:
+    if len(at) > 1 and at[0] == "backends":
+        backend = merged["backends"][int(at[1])]
+        name = backend.get("name", "") if isinstance(backend, dict) else ""
+        return " ".join(filter(None, ("[[backends]]", str(name) or f"number {int(at[1]) + 1}", ".".join(at[2:]))))
+    return f"[{at[0]}]" + (f" {'.'.join(at[1:])}" if at[1:] else "") if at else ""
+
+
+def _sentence(
+    at: tuple[str, ...], problem: ErrorDetails, origin: dict[tuple[str, ...], str], merged: dict[str, Any]
+) -> str:
     # The problem may lie deeper than what a layer set (a list's item), or be of a section that one replaced whole.
     source = next((origin[at[:depth]] for depth in range(len(at), 0, -1) if at[:depth] in origin), "configuration")
-    where = f"{source}: [{at[0]}]" + (f" {'.'.join(at[1:])}" if at[1:] else "")
+    where = f"{source}: {_place(at, merged)}"
     match problem["type"]:
+        case "value_error" if not at:
+            return str(problem["ctx"]["error"])
         case "extra_forbidden":
             near = difflib.get_close_matches(at[-1], _keys(at[:-1]), n=1)
             hint = f" Did you mean {near[0]!r}?" if near else ""

@@ -57,6 +57,17 @@ async def build(config: Config, store: Store) -> AsyncIterator[Engines]:
         await asyncio.to_thread(closing.close)
 
 
+@asynccontextmanager
+async def language_model(config: Config, store: Store) -> AsyncIterator[LanguageModel]:
+    """Load the language model alone. Raises MissingModel when it isn't on this machine."""
+    folder = await asyncio.to_thread(store.path, config.llm.model)
+    model = await asyncio.to_thread(_llm, config, {config.llm.model: folder})
+    try:
+        yield model
+    finally:
+        await asyncio.to_thread(model.close)
+
+
 async def _start_all(config: Config, folders: dict[str, Path], closing: ExitStack) -> Engines:
     async def start(make: Callable[[], _E]) -> _E:
         engine = await asyncio.to_thread(make)

@@ -82,8 +82,7 @@ class Endpoint:
         self._guard = guard
         self._extra = dict(extra or {})
         self._dialect = dialect_of(where.url)
-        self.sent_bytes = 0
-        """Of all requests' bodies so far."""
+        self._sent_bytes = 0
         self._http = httpx2.AsyncClient(
             # Whoever redirects a request would have the person's words sent on to another machine.
             follow_redirects=False,
@@ -108,6 +107,11 @@ class Endpoint:
     def takes_pictures(self) -> bool:
         """Whether the owner says that it understands pictures."""
         return self._takes_pictures
+
+    @property
+    def sent_bytes(self) -> int:
+        """The bytes of all requests' bodies so far."""
+        return self._sent_bytes
 
     async def prefill(self, request: ChatRequest) -> float | None:
         """Do nothing: what isn't committed doesn't leave this machine."""
@@ -199,7 +203,7 @@ class Endpoint:
         request.headers["user-agent"] = "Parley"
         if self._where.key:
             request.headers["authorization"] = f"Bearer {self._where.key}"
-        self.sent_bytes += len(request.content)
+        self._sent_bytes += len(request.content)
 
     # --- Reading ---
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 from assistant.llm.endpoint_errors import BackendError, BusyError
 from assistant.router.breaker import Breaker, Permit
@@ -12,12 +12,19 @@ from assistant.router.figures import Figures, sample_now
 from assistant.router.parts import Place
 from pipeline.engines import ChatRequest, Finish, Generated, TextDelta, ToolCall
 
+DEFAULT_QUALITY: Final = 0.6
+
 
 class Model(Protocol):
     """What a backend asks."""
 
     def stream(self, request: ChatRequest) -> AsyncGenerator[Generated, None]:
         """Answer. Raises BackendError."""
+        ...
+
+    @property
+    def sent_bytes(self) -> int:
+        """The bytes of all requests so far."""
         ...
 
     async def models(self) -> Sequence[str]:
@@ -46,7 +53,7 @@ class Profile:
     price_out: float = 0.0
     currency: str = "USD"
     weight: float = 1.0
-    quality: float = 0.6
+    quality: float = DEFAULT_QUALITY
     """0..1"""
     qualities: Mapping[str, float] = field(default_factory=dict)
     """The same for kinds of turns, by their names, where it differs."""
@@ -132,6 +139,11 @@ class Backend:
     def outstanding(self) -> int:
         """Requests that it works on now, or that wait for their turn."""
         return self._outstanding
+
+    @property
+    def sent_bytes(self) -> int:
+        """The bytes of all requests so far, as they went out."""
+        return self.model.sent_bytes
 
     @property
     def unwell(self) -> str | None:

@@ -46,8 +46,10 @@ class Preset:
     """What it weighs that words leave this machine for the cloud; half as much for a machine in the house."""
     hedge: Literal["never", "free", "always"] = "free"
     """Whether a second backend is asked when the first is slow: only one that costs nothing, or any."""
-    delegate: bool = False
-    """Whether models ask each other: the small one an expert, the large one the small one and the server's tools."""
+    ask_expert: bool = False
+    """Whether the model here may put a question to the best backend that may be asked. It makes its prompt longer."""
+    ask_local: bool = False
+    """Whether the others may give tasks to the model here, and call the server's own functions."""
 
 
 PRESETS: Final = {
@@ -55,7 +57,7 @@ PRESETS: Final = {
     for preset in (
         Preset("private", floor="device"),
         Preset("balanced"),
-        Preset("best", personal_floor="lan", speed=0.05, cost=0.0, leaving=0.0, hedge="always", delegate=True),
+        Preset("best", personal_floor="lan", speed=0.05, cost=0.0, leaving=0.0, hedge="always", ask_local=True),
         Preset("cheap", speed=0.1, cost=200.0, hedge="never"),
     )
 }

@@ -32,8 +32,6 @@ from pipeline.engines import (
 _SLOW_TIMES: Final = 3.0
 """A backend whose times aren't known is slow when it takes so many times what is usual where it is."""
 
-_PREFERRED_WITHOUT: Final = {Notice.OFFLINE: Constraint.HEALTH, Notice.BUDGET: Constraint.BUDGET}
-
 
 @dataclass(frozen=True, slots=True)
 class Turn:
@@ -83,6 +81,8 @@ class RoutedTurn:
         by: Choice | None = None
         spent = Finish("stop", 0, 0, 0)
         own = {tool.tool.name for tool in self._tools}
+        if not self._turn.decision.missed(Constraint.BUDGET):
+            self._turn.conversation.told.discard(Notice.BUDGET)  # a new day, or a higher limit
         for round_ in range(1, MOST_ROUNDS + 1):
             self._last_round = round_ == MOST_ROUNDS
             answering = Answering(
@@ -204,27 +204,32 @@ class RoutedTurn:
         request = turn.request
         if not request.asker.session or (request.sampling is not None and request.sampling.schema is not None):
             return None
-        here = choice.candidate.place == "device"
-        down = here and any(each.candidate.place != "device" for each in failed)
-        notice = Notice.OFFLINE if down else self._missed(choice)
+        notice = Notice.OFFLINE if self._offline(choice, failed) else self._over_budget(choice)
         if notice is None or notice in turn.conversation.told:
             return None
         self._notice = notice
         return words(notice, request.asker.language)
 
-    def _missed(self, choice: Choice) -> Notice | None:
-        """Tell whether a better model than this one would have answered, were it not for its health or its price."""
+    def _offline(self, choice: Choice, failed: Sequence[Choice]) -> bool:
+        """Tell whether a better model elsewhere would have answered, and none can be reached."""
         decision = self._turn.decision
-        for notice, constraint in _PREFERRED_WITHOUT.items():
-            if notice is Notice.OFFLINE and choice.candidate.place != "device":
-                continue
-            if missed := decision.missed(constraint):
-                well = (replace(each, unwell=None, over_budget=None) for each in missed)
-                others = (each.candidate for each in decision.order)
-                best = decide(self._turn.need, (*others, *well), self._turn.preset).order[0]
-                if best.candidate.name != choice.candidate.name and choice == decision.order[0]:
-                    return notice
-        return None
+        elsewhere = [each for each in decision.order if each.candidate.place != "device"]
+        if choice.candidate.place != "device" or any(each not in failed for each in elsewhere):
+            return False
+        return bool(elsewhere) or self._misses(Constraint.HEALTH)
+
+    def _over_budget(self, choice: Choice) -> Notice | None:
+        first = self._turn.decision.order[0]
+        return Notice.BUDGET if choice == first and self._misses(Constraint.BUDGET) else None
+
+    def _misses(self, constraint: Constraint) -> bool:
+        """Tell whether another would be asked first if this constraint weren't."""
+        decision = self._turn.decision
+        missed = [replace(each, unwell=None, over_budget=None) for each in decision.missed(constraint)]
+        if not missed:
+            return False
+        everybody = (*(each.candidate for each in decision.order), *missed)
+        return decide(self._turn.need, everybody, self._turn.preset).order[0].candidate in missed
 
     async def told(self) -> None:
         """Note that the notice was given out."""

@@ -93,8 +93,8 @@ class Router:
         if self._reflex(request) is not None:
             return 1.0
         preset = self._preset(request.asker.route)
-        if self._backends and preset.delegate:
-            request = replace(request, toolbox=offered(request.toolbox, self._delegates(None), "device"))
+        if self._backends:
+            request = replace(request, toolbox=offered(request.toolbox, self._tools(preset, None), "device"))
         return await self._embedded.prefill(request)
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[Generated, None]:
@@ -204,7 +204,7 @@ class Router:
             self._backends,
             self._sender,
             self._conversations,
-            tools=self._delegates(turn) if turn.preset.delegate and not delegated else (),
+            tools=() if delegated else self._tools(turn.preset, turn),
             bridge_after_s=self._settings.bridge_after_s if self._settings.bridges and not delegated else math.inf,
             delegated=delegated,
         )
@@ -233,23 +233,18 @@ class Router:
 
     # --- Models that ask each other ---
 
-    def _delegates(self, turn: Turn | None) -> tuple[ServerTool, ...]:
+    def _tools(self, preset: Preset, turn: Turn | None) -> tuple[ServerTool, ...]:
         """Return the functions that models may call in this turn; of no turn in particular, only to be shown."""
 
         async def expert(asked: str, asker: Asker) -> str:
             assert turn is not None
             return await self._ask_expert(asked, asker, turn)
 
-        return (
-            asking(ASK_EXPERT, "Ask an expert what you don't know: facts, sums, reasoning, code.", expert, ["device"]),
-            asking(
-                ASK_LOCAL,
-                "Give a simple sub-task to a small model on the person's own machine: what it is told goes nowhere.",
-                self._ask_local,
-                ["lan", "cloud"],
-            ),
-            *self._parts.tools,
-        )
+        knows = "Ask an expert what you don't know: facts, sums, reasoning, code."
+        helps = "Give a simple sub-task to a small model on the person's own machine: what it is told goes nowhere."
+        experts = (asking(ASK_EXPERT, knows, expert, ["device"]),)
+        helpers = (asking(ASK_LOCAL, helps, self._ask_local, ["lan", "cloud"]), *self._parts.tools)
+        return (*(experts if preset.ask_expert else ()), *(helpers if preset.ask_local else ()))
 
     async def _ask_expert(self, asked: str, asker: Asker, turn: Turn) -> str:
         """Put one question to the best backend that may be asked; it asks nobody else."""
@@ -257,7 +252,7 @@ class Router:
         messages = (ChatMessage("system", _EXPERT), ChatMessage("user", asked))
         request = ChatRequest(messages, max_tokens=_DELEGATED_TOKENS, asker=asker, committed=turn.request.committed)
         needed = need(request, guess, Wishes(big=True, private=turn.need.private, only=None), "")
-        others = [each for each in self._candidates(request, guess.kind) if not each.embedded]
+        others = [each for each in self._candidates(request, guess.kind) if each.place != "device"]
         decision = decide(needed, others, turn.preset)
         if not decision.order:
             return " ".join(["Nobody can be asked.", *(refusal.reason for refusal in decision.refused)])

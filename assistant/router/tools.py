@@ -1,4 +1,4 @@
-"""Functions that the server runs itself, for models that may call them: each is offered where the preset delegates."""
+"""Functions that the server runs itself, for models that may call them: they are offered where the preset says so."""
 
 import json
 from collections.abc import Awaitable, Callable, Iterable, Sequence

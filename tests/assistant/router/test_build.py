@@ -29,11 +29,11 @@ def test_a_preset_of_ones_own(tmp_path: Path) -> None:
         [router.presets.mine]
         like = "cheap"
         floor = "lan"
-        delegate = true
+        ask_expert = true
         """,
     )
     assert router_settings(load(file=file)).preset == Preset(
-        "mine", floor="lan", speed=0.1, cost=200.0, hedge="never", delegate=True
+        "mine", floor="lan", speed=0.1, cost=200.0, hedge="never", ask_expert=True
     )
 
 

@@ -332,6 +332,13 @@ def test_an_outage_that_makes_no_difference_is_not_mentioned() -> None:
     assert run(listen(routing(ScriptedBackend(unwell="down")), program)).text == "I think so."
 
 
+def test_who_is_worse_than_this_machine_but_reachable_is_no_outage() -> None:
+    first = ScriptedBackend("first", error=CutError(), first_s=0.01)
+    worse = ScriptedBackend("worse", quality=0.31, p50_s=2.0)
+    answer = run(listen(routing(first, worse), asks(FACT)))
+    assert (answer.routes, answer.text) == (["first", "device"], "I think so.")
+
+
 def test_over_budget_the_next_cheaper_one_answers_and_says_so_once() -> None:
     budgets = ScriptedBudgets({"dear": "today's 1.00 is spent"})
     dear, cheap = ScriptedBackend("dear", quality=0.95), ScriptedBackend("cheap", quality=0.6, price_in=0.1)
@@ -602,7 +609,7 @@ def delegating() -> ScriptedClassifier:
 def test_the_small_model_asks_the_expert() -> None:
     cloud, ledger = ScriptedBackend(first_s=1.0, quality=0.5), MemoryLedger()
     embedded = ScriptedEmbedded(["Hmm", "Paris, they say."], calls={"Hmm": (EXPERT,)})
-    preset = replace(PRESETS["balanced"], delegate=True)
+    preset = replace(PRESETS["balanced"], ask_expert=True)
     router = routing(cloud, embedded=embedded, classifier=delegating(), ledger=ledger, preset=preset)
     answer = run(listen(router, asks("Guess what", committed=Commit(1.0))))
     assert answer.routes == ["device"]
@@ -624,7 +631,7 @@ def test_the_small_model_asks_the_expert() -> None:
 def test_the_expert_is_not_asked_beyond_the_privacy_floor(private: bool) -> None:
     cloud = ScriptedBackend()
     embedded = ScriptedEmbedded(["Hmm", "I don't know."], calls={"Hmm": (EXPERT,)})
-    preset = replace(PRESETS["balanced"], delegate=True)
+    preset = replace(PRESETS["balanced"], ask_expert=True)
     classifier = delegating() if private else ScriptedClassifier(Guess(Kind.PERSONAL))
     router = routing(cloud, embedded=embedded, classifier=classifier, preset=preset)
     run(listen(router, asks("Keep it between us: guess what" if private else "My rash itches")))
@@ -676,7 +683,10 @@ def test_nothing_is_delegated_unless_the_preset_says_so() -> None:
 def test_the_model_reads_along_with_the_functions_that_it_will_have() -> None:
     embedded = ScriptedEmbedded()
     router = routing(
-        ScriptedBackend(), embedded=embedded, classifier=chatting(), preset=replace(PRESETS["balanced"], delegate=True)
+        ScriptedBackend(),
+        embedded=embedded,
+        classifier=chatting(),
+        preset=replace(PRESETS["balanced"], ask_expert=True),
     )
     run(router.prefill(asks("Hi")))
     run(listen(router, asks("Hi.")))
