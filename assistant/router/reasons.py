@@ -17,6 +17,8 @@ _CALLED: Final[dict[Kind, str]] = {
     Kind.PERSONAL: "This is personal",
 }
 
+_LIKELY: Final = 0.5
+
 _WHERE: Final[dict[Place, str]] = {"device": "this machine", "lan": "this house", "cloud": "the cloud"}
 
 
@@ -26,7 +28,8 @@ def why_here(need: Need, preset: Preset) -> str:
     if need.private:
         return "this conversation stays on this machine, as you asked"
     if FAR[preset.floor] > FAR[floor(need, preset)]:
-        return f"it is personal, and such things don't leave {where}"
+        verb = "is" if need.guess.confidence >= _LIKELY else "may be"
+        return f"it {verb} personal, and such things don't leave {where}"
     return f"with “{preset.name}”, nothing leaves {where}"
 
 
