@@ -199,9 +199,8 @@ class Budget(_Section):
     def _known(cls, zone: str) -> str:
         if zone and zone not in available_timezones():
             near = difflib.get_close_matches(zone, available_timezones(), n=1)
-            raise ValueError(
-                "should be a time zone such as America/New_York" + (f" (perhaps {near[0]})" if near else "")
-            )
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise ValueError(f"{zone!r} is no time zone: they are named like 'America/New_York'.{hint}")
         return zone
 
 
