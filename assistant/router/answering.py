@@ -157,7 +157,7 @@ class Answering:
             return
         if routed := self._announced(choice, self._why(choice)):
             yield routed
-        if choice.candidate.place == "device":
+        if choice.candidate.embedded:
             source = self._ways.ask(choice, self._continued(choice))
             if notice := self._notice(choice):
                 yield TextDelta(self._told.feed(notice + " "))
@@ -166,7 +166,8 @@ class Answering:
         # What is said meanwhile is made before it is sure that this is asked, so that it is heard at once.
         if self._waited_s() + choice.candidate.first_audio_s > self._bridge_after_s and (bridge := self._bridge()):
             yield bridge
-        await self._request.committed()
+        if choice.candidate.place != "device":
+            await self._request.committed()
         self._ask(choice)
         async with aclosing(self._wait()) as waiting:
             async for piece in waiting:
@@ -292,17 +293,17 @@ class Answering:
         request, told = self._request, self._told.text
         if told:
             request = replace(request, max_tokens=max(_LEAST_TOKENS, request.max_tokens - text_tokens(told)))
-        return request_to_continue(request, told, begins_answer=choice.candidate.place == "device")
+        return request_to_continue(request, told, embedded=choice.candidate.embedded)
 
     async def _follow(self, source: AsyncGenerator[Generated, None]) -> AsyncGenerator[Generated, None]:
         joint = Joint(self._told.text)
-        elsewhere = self.by is not None and self.by.candidate.place != "device"
+        whole_words = self.by is not None and not self.by.candidate.embedded
         finished = False
         async with aclosing(source):
             async for piece in source:
                 match piece:
                     case TextDelta(text):
-                        if fresh := self._told.feed(joint.feed(text), whole_words=elsewhere):
+                        if fresh := self._told.feed(joint.feed(text), whole_words=whole_words):
                             yield TextDelta(fresh)
                         continue
                     case ToolCall() | Finish():

@@ -63,7 +63,8 @@ class Told:
         self._held = ""
         if self._splitter is None:
             return ""
-        rest = self._splitter.take_back()
+        rest = self._splitter.rest
+        self._splitter.drop()
         rest = rest[-len(self.text) :] if self.text else ""
         self.text = self.text[: len(self.text) - len(rest)]
         return rest
@@ -77,18 +78,14 @@ class Told:
         return between
 
 
-def request_to_continue(request: ChatRequest, told: str, *, begins_answer: bool) -> ChatRequest:
-    """Return what to ask a model, so that it goes on after `told`.
-
-    `begins_answer`: it goes on with the words of an assistant's message that stands last, as the embedded one does; the
-    models behind an API must be asked to.
-    """
+def request_to_continue(request: ChatRequest, told: str, *, embedded: bool) -> ChatRequest:
+    """Return what to ask a model, so that it goes on after `told`; models behind an API must be asked to in words."""
     if not told.strip():
         return request
-    messages: Sequence[ChatMessage] = (*request.messages, ChatMessage("assistant", told.strip()))
-    if not begins_answer:
-        messages = (*messages, ChatMessage("user", _GO_ON))
-    return replace(request, messages=tuple(messages))
+    if embedded:
+        return replace(request, begun=told.strip())
+    asked = (ChatMessage("assistant", told.strip()), ChatMessage("user", _GO_ON))
+    return replace(request, messages=request.messages + asked)
 
 
 class Joint:
@@ -133,4 +130,4 @@ class Joint:
 
 
 def _is_over(word: re.Match[str], text: str) -> bool:
-    return word.end() < len(text) or bool(re.match(_SIGN, word.group()))
+    return text[word.end() :] not in {"", "'", "’"} or bool(re.match(_SIGN, word.group()))

@@ -100,6 +100,8 @@ class Candidate:
     """Why it costs too much."""
     unwell: str | None = None
     """Why it can't be asked now."""
+    embedded: bool = False
+    """It is the model in this process."""
 
     @property
     def first_audio_s(self) -> float:

@@ -3,7 +3,7 @@
 Nothing here but the backends waits for anything outside this process. Money is in the currency of the configuration.
 """
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
@@ -129,6 +129,10 @@ class Backend(Protocol):
         """0..1: how good its answers are, as the owner sees it; the embedded model's is about 0.3."""
         ...
 
+    def quality_of(self, kind: str) -> float:
+        """Return the same for a kind of turn, by its name."""
+        ...
+
     @property
     def weight(self) -> float:
         """Its share among equal ones; 1 is usual."""
@@ -224,15 +228,19 @@ class Unmask(Protocol):
         ...
 
     def flush(self) -> str:
-        """Return what was held back: the text is over. Then the next text may be fed."""
+        """Return what was held back: the text is over."""
+        ...
+
+    def arguments(self, arguments: str) -> str:
+        """Return a call's arguments, JSON as text."""
         ...
 
 
 class Masks(Protocol):
     """Hides personal data."""
 
-    def mask(self, messages: Sequence[ChatMessage]) -> tuple[tuple[ChatMessage, ...], Unmask]:
-        """Return the messages with placeholders for personal data, and what puts them back."""
+    def mask_request(self, request: ChatRequest) -> tuple[ChatRequest, Unmask]:
+        """Return the request with placeholders for personal data, and what puts them back."""
         ...
 
 

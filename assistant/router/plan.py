@@ -37,6 +37,7 @@ class Device:
             context_tokens=self.context_tokens,
             quality=self.quality,
             first_token_s=self.first_token_s,
+            embedded=True,
         )
 
 
@@ -66,8 +67,8 @@ def need(request: ChatRequest, guess: Guess, wishes: Wishes, named: str) -> Need
     )
 
 
-def candidate(backend: Backend, request: ChatRequest, budgets: Budgets | None) -> Candidate:
-    """Return a backend as it is at this moment."""
+def candidate(backend: Backend, request: ChatRequest, kind: Kind, budgets: Budgets | None) -> Candidate:
+    """Return a backend as it is at this moment, for a turn of this kind."""
     answer = min(request.max_tokens, _SPOKEN_TOKENS if request.spoken else _ANSWER_TOKENS)
     cost = price(backend, tokens(request.messages, request.toolbox), answer)
     return Candidate(
@@ -77,7 +78,7 @@ def candidate(backend: Backend, request: ChatRequest, budgets: Budgets | None) -
         tools=backend.tools,
         json=backend.json,
         context_tokens=backend.context_tokens,
-        quality=backend.quality,
+        quality=backend.quality_of(kind),
         first_token_s=backend.first_token_s(0.5),
         cost=cost,
         weight=backend.weight,

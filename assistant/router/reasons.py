@@ -58,8 +58,10 @@ def _merit(chosen: Candidate, others: Sequence[Candidate]) -> str:
     gains = [
         *(["sooner"] if chosen.first_audio_s < rival.first_audio_s else []),
         *(["cheaper"] if chosen.cost < rival.cost else []),
+        *(["closer to home"] if FAR[chosen.place] < FAR[rival.place] else []),
     ]
-    return f"{chosen.name} is good enough, and {' and '.join(gains) or 'at hand'}"
+    listed = " and ".join(filter(None, (", ".join(gains[:-1]), *gains[-1:])))
+    return f"{chosen.name} is good enough, and {listed or 'at hand'}"
 
 
 def _terms(candidate: Candidate) -> str:

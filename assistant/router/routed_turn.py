@@ -1,5 +1,6 @@
 """One turn that may be answered elsewhere: what it needs is known, and so is who may be asked."""
 
+import math
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -15,7 +16,7 @@ from assistant.router.parts import Backend
 from assistant.router.plan import with_facts, without_pictures
 from assistant.router.policy import decide
 from assistant.router.sending import Errand, Sender
-from assistant.router.tools import MOST_ROUNDS, ServerTool, offered, result
+from assistant.router.tools import ASK_EXPERT, MOST_ROUNDS, ServerTool, offered, result
 from pipeline.engines import (
     Bridge,
     ChatMessage,
@@ -70,6 +71,7 @@ class RoutedTurn:
         self._bridge_after_s = bridge_after_s
         self._delegated = delegated
         self._last_round = False
+        self._committed = False
         self._bridge_said = ""
         self._notice: Notice | None = None
 
@@ -108,7 +110,8 @@ class RoutedTurn:
             if not calls or client_calls:
                 break
             by = answering.by
-            if by is not None and by.candidate.place == "device" and request.spoken and (remark := self.bridge()):
+            expert = any(call.name == ASK_EXPERT for call in calls)
+            if expert and request.spoken and math.isfinite(self._bridge_after_s) and (remark := self.bridge()):
                 yield Bridge(remark)
             said = told.text
             if between := told.mark():
@@ -147,8 +150,11 @@ class RoutedTurn:
             request = replace(request, toolbox=replace(toolbox, choice="none") if self._last_round else toolbox)
         if FAR[candidate.place] <= FAR[self._turn.preset.personal_floor]:
             request = with_facts(request, self._turn.facts)
-        if candidate.place == "device" and candidate.name not in self._backends:
+        if candidate.embedded:
             return self._embedded.stream(request)
+        if candidate.place != "device":
+            self._committed = True  # or nobody elsewhere would be asked
+            self._remember_bridge()
         errand = Errand(self._turn.need.guess.kind, choice.reason, self._delegated)
         return self._watch(self._sender.send(self._backends[candidate.name], request, errand))
 
@@ -159,7 +165,6 @@ class RoutedTurn:
                 if not reached:
                     reached = True
                     self._conversations.over(Notice.OFFLINE)
-                    self._turn.conversation.last_bridge = self._bridge_said or self._turn.conversation.last_bridge
                 yield piece
 
     def routed(self, choice: Choice, reason: str) -> Routed:
@@ -186,7 +191,12 @@ class RoutedTurn:
         last = self._bridge_said or turn.conversation.last_bridge
         remark = bridge(turn.need.guess.kind, turn.request.asker.language, last)
         self._bridge_said = remark or self._bridge_said
+        if self._committed:
+            self._remember_bridge()
         return remark
+
+    def _remember_bridge(self) -> None:
+        self._turn.conversation.last_bridge = self._bridge_said or self._turn.conversation.last_bridge
 
     def notice(self, choice: Choice, failed: Sequence[Choice]) -> str | None:
         """Return what the person should know before this backend answers; nothing that was said before."""

@@ -185,7 +185,7 @@ class Router:
     def _turn(
         self, request: ChatRequest, asked: Need, preset: Preset, facts: tuple[str, ...], conversation: Conversation
     ) -> Turn:
-        decision = decide(asked, self._candidates(request), preset)
+        decision = decide(asked, self._candidates(request, asked.guess.kind), preset)
         if not decision.order and not asked.vision:
             # Better a poor answer than none: and what it can't do, the model says itself.
             here = self._settings.device.candidate(vision=self._embedded.takes_pictures)
@@ -193,9 +193,9 @@ class Router:
             decision = Decision((Choice(here, reason, 0.0),), decision.refused)
         return Turn(request, asked, preset, decision, facts, conversation)
 
-    def _candidates(self, request: ChatRequest) -> list[Candidate]:
+    def _candidates(self, request: ChatRequest, kind: Kind) -> list[Candidate]:
         here = self._settings.device.candidate(vision=self._embedded.takes_pictures)
-        return [here, *(candidate(each, request, self._parts.budgets) for each in self._parts.backends)]
+        return [here, *(candidate(each, request, kind, self._parts.budgets) for each in self._parts.backends)]
 
     def _routed(self, turn: Turn, *, delegated: bool = False) -> RoutedTurn:
         return RoutedTurn(
@@ -257,8 +257,8 @@ class Router:
         messages = (ChatMessage("system", _EXPERT), ChatMessage("user", asked))
         request = ChatRequest(messages, max_tokens=_DELEGATED_TOKENS, asker=asker, committed=turn.request.committed)
         needed = need(request, guess, Wishes(big=True, private=turn.need.private, only=None), "")
-        elsewhere = [each for each in self._candidates(request) if each.place != "device"]
-        decision = decide(needed, elsewhere, turn.preset)
+        others = [each for each in self._candidates(request, guess.kind) if not each.embedded]
+        decision = decide(needed, others, turn.preset)
         if not decision.order:
             return " ".join(["Nobody can be asked.", *(refusal.reason for refusal in decision.refused)])
         alone = Turn(request, needed, turn.preset, decision, (), Conversation())

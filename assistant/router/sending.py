@@ -37,12 +37,16 @@ class Sender:
         self._ledger = ledger
 
     async def send(self, backend: Backend, request: ChatRequest, errand: Errand) -> AsyncGenerator[Generated, None]:
-        """Ask the backend, and yield its answer. Raises what the backend raises."""
+        """Ask the backend, and yield its answer. Raises what the backend raises. On this machine, nothing leaves."""
+        if backend.place == "device":
+            async with aclosing(backend.stream(request)) as pieces:
+                async for piece in pieces:
+                    yield piece
+            return
         await request.committed()
-        messages, unmask = request.messages, None
+        unmask: Unmask | None = None
         if self._masks is not None and backend.place == "cloud":
-            messages, unmask = self._masks.mask(messages)
-            request = replace(request, messages=messages)
+            request, unmask = self._masks.mask_request(request)
         departure = Departure(
             asker=request.asker,
             backend=backend.name,
@@ -50,7 +54,7 @@ class Sender:
             host=backend.host,
             kind=errand.kind,
             reason=errand.reason,
-            messages=messages,
+            messages=request.messages,
             sent_bytes=size(request),
             masked=0 if unmask is None else unmask.masked,
             delegated=errand.delegated,
@@ -136,7 +140,7 @@ async def _unmasked(pieces: AsyncGenerator[Generated, None], unmask: Unmask) -> 
             case ToolCall():
                 if held := unmask.flush():
                     yield TextDelta(held)
-                yield replace(piece, arguments=unmask.feed(piece.arguments) + unmask.flush())
+                yield replace(piece, arguments=unmask.arguments(piece.arguments))
                 continue
             case Finish():
                 if held := unmask.flush():

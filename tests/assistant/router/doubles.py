@@ -4,7 +4,7 @@ They stand in for what is outside the router (a cloud, a database): all of the r
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
@@ -59,6 +59,7 @@ class ScriptedBackend:
     price_in: float = 1.0
     price_out: float = 4.0
     quality: float = 0.9
+    qualities: dict[str, float] = field(default_factory=dict)
     weight: float = 1.0
     unwell: str | None = None
     p50_s: float | None = 0.3
@@ -67,6 +68,9 @@ class ScriptedBackend:
     asked: list[ChatRequest] = field(default_factory=list)
     outstanding: int = 0
     closed: int = 0
+
+    def quality_of(self, kind: str) -> float:
+        return self.qualities.get(kind, self.quality)
 
     def first_token_s(self, quantile: float) -> float | None:
         return self.p50_s if quantile == 0.5 else self.p95_s
@@ -179,10 +183,10 @@ class NamesMask:
     def __init__(self, name: str = "Ada") -> None:
         self.name = name
 
-    def mask(self, messages: Sequence[ChatMessage]) -> tuple[tuple[ChatMessage, ...], "NameUnmask"]:
-        count = sum(message.content.count(self.name) for message in messages)
-        masked = tuple(replace(each, content=each.content.replace(self.name, "«P1»")) for each in messages)
-        return masked, NameUnmask(self.name, count)
+    def mask_request(self, request: ChatRequest) -> tuple[ChatRequest, "NameUnmask"]:
+        count = sum(message.content.count(self.name) for message in request.messages)
+        masked = tuple(replace(each, content=each.content.replace(self.name, "«P1»")) for each in request.messages)
+        return replace(request, messages=masked), NameUnmask(self.name, count)
 
 
 class NameUnmask:
@@ -200,6 +204,9 @@ class NameUnmask:
     def flush(self) -> str:
         held, self._held = self._held, ""
         return held
+
+    def arguments(self, arguments: str) -> str:
+        return arguments.replace("«P1»", self._name)
 
 
 @dataclass
@@ -277,7 +284,8 @@ class Answer:
                 case TextDelta(more):
                     spoken += splitter.feed(more)
                 case TakenBack(back):
-                    assert splitter.take_back().endswith(back)
+                    assert splitter.rest.endswith(back)
+                    splitter.drop()
                 case _:
                     pass
         return spoken + splitter.flush()

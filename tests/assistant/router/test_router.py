@@ -124,6 +124,18 @@ def test_a_turn_that_is_called_off_leaves_no_request_behind() -> None:
     assert ledger.closed_[0].cost > 0
 
 
+def test_another_server_on_this_machine_is_asked_before_the_commit() -> None:
+    local, ledger = (
+        ScriptedBackend("ollama", "device", "localhost:11434", quality=0.6, price_in=0, price_out=0),
+        MemoryLedger(),
+    )
+    router = routing(local, ledger=ledger, masks=NamesMask(), preset="private")
+    answer = run(listen(router, asks("Who is Ada?", committed=Commit(5.0))))
+    assert (answer.routes, answer.of(Routed)[0].to, ledger.opened_) == (["ollama"], "", [])
+    assert answer.at(TextDelta) == pytest.approx(0.3)
+    assert local.asked[0].messages[-1].content == "Who is Ada?"
+
+
 def test_a_request_may_name_a_preset_or_a_backend() -> None:
     router = routing(ScriptedBackend(), ScriptedBackend("other", quality=0.5))
     private = run(listen(router, asks(FACT, asker=Asker("s", route="private"))))
@@ -388,7 +400,8 @@ def test_the_embedded_model_goes_on_with_the_words_themselves() -> None:
     embedded = ScriptedEmbedded(["It lies on a river."])
     answer = run(listen(routing(cloud, embedded=embedded), asks(FACT)))
     assert answer.text.split() == "The capital of France is Paris. It lies on a river.".split()
-    assert embedded.asked[0].messages[-1] == ChatMessage("assistant", "The capital of France is Paris.")
+    assert embedded.asked[0].messages[-1].content == FACT
+    assert embedded.asked[0].begun == "The capital of France is Paris."
     assert "offline" not in answer.text
     assert answer.of(Routed)[1].reason == "cloud broke off, and device is the next best."
 

@@ -42,11 +42,11 @@ async def texts(database: Database) -> list[str]:
         return list((await connection.scalars(select(NOTES.c.text).order_by(NOTES.c.id))).all())
 
 
-def test_what_is_written_is_there_after_a_restart(tmp_path: Path) -> None:
+def test_what_is_written_is_there_after_a_restart(store_url: str) -> None:
     async def main() -> None:
-        async with await Database.open(at(tmp_path), tables=TABLES) as database:
+        async with await Database.open(store_url, tables=TABLES) as database:
             await write(database, "one")
-        async with await Database.open(at(tmp_path), tables=TABLES) as database:
+        async with await Database.open(store_url, tables=TABLES) as database:
             await write(database, "two")
             assert await texts(database) == ["one", "two"]
 
@@ -81,9 +81,9 @@ async def write_and_fail(database: Database) -> None:
         raise ZeroDivisionError
 
 
-def test_an_error_takes_back_all_that_was_written_with_it(tmp_path: Path) -> None:
+def test_an_error_takes_back_all_that_was_written_with_it(store_url: str) -> None:
     async def main() -> None:
-        async with await Database.open(at(tmp_path), tables=TABLES) as database:
+        async with await Database.open(store_url, tables=TABLES) as database:
             with pytest.raises(ZeroDivisionError):
                 await write_and_fail(database)
             assert await texts(database) == []
@@ -91,9 +91,9 @@ def test_an_error_takes_back_all_that_was_written_with_it(tmp_path: Path) -> Non
     asyncio.run(main())
 
 
-def test_foreign_keys_hold_and_a_wrong_statement_keeps_its_own_error(tmp_path: Path) -> None:
+def test_foreign_keys_hold_and_a_wrong_statement_keeps_its_own_error(store_url: str) -> None:
     async def main() -> None:
-        async with await Database.open(at(tmp_path), tables=TABLES) as database:
+        async with await Database.open(store_url, tables=TABLES) as database:
             with pytest.raises(IntegrityError):
                 async with database.writing() as connection:
                     await connection.execute(insert(MARKS).values(note=7))
@@ -101,11 +101,11 @@ def test_foreign_keys_hold_and_a_wrong_statement_keeps_its_own_error(tmp_path: P
     asyncio.run(main())
 
 
-def test_many_writers_and_readers_at_once(tmp_path: Path) -> None:
+def test_many_writers_and_readers_at_once(store_url: str) -> None:
     async def main() -> None:
         async with (
-            await Database.open(at(tmp_path), tables=TABLES) as one,
-            await Database.open(at(tmp_path), tables=TABLES) as other,
+            await Database.open(store_url, tables=TABLES) as one,
+            await Database.open(store_url, tables=TABLES) as other,
         ):
             async with asyncio.TaskGroup() as group:
                 for number in range(40):
@@ -116,9 +116,9 @@ def test_many_writers_and_readers_at_once(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
-def test_a_reader_sees_one_state_while_another_writes(tmp_path: Path) -> None:
+def test_a_reader_sees_one_state_while_another_writes(store_url: str) -> None:
     async def main() -> None:
-        async with await Database.open(at(tmp_path), tables=TABLES) as database:
+        async with await Database.open(store_url, tables=TABLES) as database:
             await write(database, "one")
             async with database.reading() as connection:
                 counted = select(func.count()).select_from(NOTES)
@@ -130,7 +130,7 @@ def test_a_reader_sees_one_state_while_another_writes(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
-def test_a_writer_that_is_cancelled_leaves_nothing_and_blocks_nobody(tmp_path: Path) -> None:
+def test_a_writer_that_is_cancelled_leaves_nothing_and_blocks_nobody(store_url: str) -> None:
     async def main() -> None:
         async def stay() -> None:
             async with database.writing() as connection:
@@ -139,7 +139,7 @@ def test_a_writer_that_is_cancelled_leaves_nothing_and_blocks_nobody(tmp_path: P
                 await asyncio.Event().wait()
 
         inside = asyncio.Event()
-        async with await Database.open(at(tmp_path), tables=TABLES) as database:
+        async with await Database.open(store_url, tables=TABLES) as database:
             task = asyncio.create_task(stay())
             await inside.wait()
             task.cancel()
@@ -161,10 +161,10 @@ def test_a_database_in_memory_keeps_what_is_written() -> None:
     asyncio.run(main())
 
 
-def test_a_moment_comes_back_in_utc(tmp_path: Path) -> None:
+def test_a_moment_comes_back_in_utc(store_url: str) -> None:
     async def main() -> None:
         moment = datetime(2026, 3, 29, 2, 30, tzinfo=timezone(timedelta(hours=9)))
-        async with await Database.open(at(tmp_path), tables=TABLES) as database:
+        async with await Database.open(store_url, tables=TABLES) as database:
             async with database.writing() as connection:
                 await connection.execute(insert(NOTES).values(text="now", at=moment))
             async with database.reading() as connection:
@@ -303,9 +303,9 @@ def test_a_store_of_a_later_version_is_refused_and_left_alone(tmp_path: Path) ->
     raw.close()
 
 
-def test_an_earlier_version_is_brought_up_to_date_once(tmp_path: Path) -> None:
+def test_an_earlier_version_is_brought_up_to_date_once(store_url: str) -> None:
     async def main() -> list[str]:
-        async with await Database.open(at(tmp_path), tables=TABLES) as database:
+        async with await Database.open(store_url, tables=TABLES) as database:
             for _ in range(2):
                 async with database.writing() as connection:
                     await connection.run_sync(
