@@ -27,7 +27,17 @@ from assistant.server.wire import FrameError, Message, encode, error_message, pa
 from audio.types import OUTPUT_RATE
 from pipeline.engines import Asker, Engines
 from pipeline.errors import RequestError
-from pipeline.events import Audio, ClientLeft, ClientReturned, Event, Request, ResponseAudio, SettingsUpdated, Update
+from pipeline.events import (
+    Announce,
+    Audio,
+    ClientLeft,
+    ClientReturned,
+    Event,
+    Request,
+    ResponseAudio,
+    SettingsUpdated,
+    Update,
+)
 from pipeline.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -112,6 +122,10 @@ class Life:
     def complain(self, code: str, message: str) -> None:
         """Tell the client of something that went wrong before the session began."""
         self._tell(error_message(code, message))
+
+    async def announce(self, text: str) -> None:
+        """Let the assistant say this as soon as nobody speaks; a client that is away hears it when it is back."""
+        await self._conversation.put(Announce(text))
 
     def end(self) -> None:
         """End the session, wherever it is."""

@@ -96,12 +96,13 @@ async def converse(  # noqa: PLR0913 - each is a fact of the session
     life = Life(config.server, session, begin(engines, session.settings(), new_id=random_id, asker=asker), lives)
     if complaint:
         life.complain("resume_failed", complaint)
-    try:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(life.run())
-            await life.attend(_line(websocket, config))
-    finally:
-        life.over.set()
+    with lives.known(session.session_id, life):
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(life.run())
+                await life.attend(_line(websocket, config))
+        finally:
+            life.over.set()
 
 
 def _line(websocket: WebSocket, config: Config) -> Line:
