@@ -143,6 +143,7 @@ class Router(_Section):
     bridges: bool
     bridge_after_s: float = Field(ge=0)
     device_quality: float = Field(ge=0, le=1)
+    kinds_model: str
 
     @model_validator(mode="after")
     def _preset_is_there(self) -> Self:
@@ -252,6 +253,8 @@ class Config(_Section):
         if self.live.engine != "none":
             wanted.append(self.live.model)
         wanted += [self.llm.model, self.tts.model]
+        if self.backends:
+            wanted.append(self.router.kinds_model)
         return tuple(dict.fromkeys(wanted))
 
     def settings(self) -> Settings:

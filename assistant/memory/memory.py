@@ -18,7 +18,9 @@ log = logging.getLogger(__name__)
 
 EVERYTHING: Final = frozenset(
     "me|everything|all|everything about me|all about me|everything you know|everything you know about me|all you know "
-    "about me|what you know about me|all of it|everything i told you|all i told you|all facts|all facts about me".split("|")
+    "about me|what you know about me|all of it|everything i told you|all i told you|all facts|all facts about me".split(
+        "|"
+    )
 )
 _MOST_CHARS: Final = 500
 
