@@ -6,6 +6,7 @@ model on this machine answers is begun at once, as a guess; nothing is sent else
 
 import logging
 import math
+from collections import OrderedDict
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
@@ -22,6 +23,7 @@ from assistant.router.routed_turn import RoutedTurn, Turn
 from assistant.router.sending import Sender
 from assistant.router.tools import ASK_EXPERT, ASK_LOCAL, ServerTool, asking, offered
 from assistant.router.wishes import Wish, Wishes, acknowledgement, wishes
+from assistant.router.withholding import exchanges
 from pipeline.engines import (
     Asker,
     ChatMessage,
@@ -38,6 +40,7 @@ log = logging.getLogger(__name__)
 _NOTHING_SPENT: Final = Finish("stop", 0, 0, 0)
 _UNKNOWN: Final = Guess(Kind.CHAT, 0.0)
 
+_MOST_GUESSES: Final = 2000
 _EXPERT: Final = "Answer in one to three plain sentences. Another assistant passes your answer on to a person."
 _DELEGATED_TOKENS: Final = 250
 
@@ -79,6 +82,8 @@ class Router:
         self._backends = {backend.name: backend for backend in parts.backends}
         self._sender = Sender(parts.masks, parts.ledger)
         self._conversations = Conversations()
+        # The same words are asked about again: when a guess becomes sure, and as part of later turns.
+        self._guesses: OrderedDict[str, Guess] = OrderedDict()
 
     @property
     def takes_pictures(self) -> bool:
@@ -159,6 +164,14 @@ class Router:
         guess = await self._guess(question(request.messages).content) if free else _UNKNOWN
         asked = need(request, guess, wanted, route if route in self._backends else "")
         turn = self._turn(request, asked, preset, await self._facts(request), conversation)
+        if any(choice.candidate.place != "device" for choice in turn.decision.order):
+            said = [message.content for message in request.messages if message.role == "user"]
+            before = [(await self._guess(text)).kind is Kind.PERSONAL for text in said[:-1]]
+            turn = replace(
+                turn,
+                between_us=exchanges(request.messages, wanted.between_us),
+                personal=exchanges(request.messages, (*before, False)),
+            )
         return self._answer(turn)
 
     async def _answer(self, turn: Turn) -> AsyncGenerator[Generated, None]:
@@ -218,11 +231,17 @@ class Router:
     async def _guess(self, text: str) -> Guess:
         if self._parts.classifier is None or not text:
             return _UNKNOWN
+        if (known := self._guesses.get(text)) is not None:
+            return known
         try:
-            return await self._parts.classifier.kind(text)
+            guess = await self._parts.classifier.kind(text)
         except Exception as error:  # noqa: BLE001 - the turn goes on without it
             log.warning("The kind of a turn could not be told: %s", type(error).__name__)
             return Guess(Kind.PERSONAL, 0.0)  # it might be
+        self._guesses[text] = guess
+        if len(self._guesses) > _MOST_GUESSES:
+            self._guesses.popitem(last=False)
+        return guess
 
     async def _facts(self, request: ChatRequest) -> tuple[str, ...]:
         text = question(request.messages).content
