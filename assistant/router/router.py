@@ -11,6 +11,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from assistant.router.answering import NobodyAnsweredError
 from assistant.router.conversations import Conversation, Conversations
 from assistant.router.decision import PRESETS, Candidate, Choice, Decision, Need, Preset
 from assistant.router.kinds import Guess, Kind
@@ -151,12 +152,14 @@ class Router:
         last = request.messages[-1] if request.messages else ChatMessage("user", "")
         if wanted.only is not None and last.role == "user" and request.asker.session:
             return self._acknowledge(wanted.only, request, conversation)
-        guess = await self._guess(question(request.messages).content)
         route = request.asker.route
+        named = route if route in {*self._backends, self._settings.device.name} else ""
+        strict = bool(named) and not request.asker.session
+        guess = _UNKNOWN if strict else await self._guess(question(request.messages).content)
         preset = self._preset(route)
-        asked = need(request, guess, wanted, route if route in self._backends else "")
+        asked = need(request, guess, wanted, named)
         turn = self._turn(request, asked, preset, await self._facts(request), conversation)
-        return self._answer(turn)
+        return self._answer(_only(named, turn) if strict else turn)
 
     async def _answer(self, turn: Turn) -> AsyncGenerator[Generated, None]:
         request, conversation = turn.request, turn.conversation
@@ -263,6 +266,15 @@ class Router:
         """Put one question to the model on this machine."""
         request = ChatRequest((ChatMessage("user", asked),), max_tokens=_DELEGATED_TOKENS, asker=asker)
         return await _text(self._embedded.stream(request))
+
+
+def _only(named: str, turn: Turn) -> Turn:
+    """Return the turn with nobody to ask but the one that a program named. Raises NobodyAnsweredError."""
+    order = tuple(choice for choice in turn.decision.order if choice.candidate.name == named)
+    if not order:
+        reasons = " ".join(each.reason for each in turn.decision.refused if each.candidate.name == named)
+        raise NobodyAnsweredError(f"{named} can't be asked. {reasons}")
+    return replace(turn, decision=replace(turn.decision, order=order))
 
 
 async def _text(stream: AsyncGenerator[Generated, None]) -> str:
