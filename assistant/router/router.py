@@ -12,6 +12,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from assistant.router.answering import NobodyAnsweredError
 from assistant.router.conversations import Conversation, Conversations
 from assistant.router.decision import FAR, PRESETS, Candidate, Choice, Decision, Need, Preset
 from assistant.router.kinds import Guess, Kind
@@ -157,22 +158,34 @@ class Router:
         if wanted.only is not None and last.role == "user" and request.asker.session:
             return self._acknowledge(wanted.only, request, conversation)
         route = request.asker.route
+        named = route if route in {*self._backends, self._settings.device.name} else ""
+        if named and not request.asker.session:
+            # A program has decided that itself.
+            asked = need(request, _UNKNOWN, wanted, named)
+            return self._answer(_only(named, self._turn(request, asked, self._preset(route), (), conversation)))
         preset = self._preset(route)
         farthest = "device" if wanted.private else preset.floor
         # Where no backend may be asked anyway, nobody need know what kind of turn it is.
         free = any(FAR[backend.place] <= FAR[farthest] for backend in self._parts.backends)
         guess = await self._guess(question(request.messages).content) if free else _UNKNOWN
-        asked = need(request, guess, wanted, route if route in self._backends else "")
+        if free and not request.asker.session:
+            # What a program asks is one whole: where something of it stays here, all of it does.
+            wanted = replace(wanted, private=any(wanted.between_us))
+            guess = Guess(Kind.PERSONAL) if any(await self._personal(request)) else guess
+        asked = need(request, guess, wanted, named)
         turn = self._turn(request, asked, preset, await self._facts(request), conversation)
-        if any(choice.candidate.place != "device" for choice in turn.decision.order):
-            said = [message.content for message in request.messages if message.role == "user"]
-            before = [(await self._guess(text)).kind is Kind.PERSONAL for text in said[:-1]]
+        if request.asker.session and any(choice.candidate.place != "device" for choice in turn.decision.order):
             turn = replace(
                 turn,
                 between_us=exchanges(request.messages, wanted.between_us),
-                personal=exchanges(request.messages, (*before, False)),
+                personal=exchanges(request.messages, [*(await self._personal(request))[:-1], False]),
             )
         return self._answer(turn)
+
+    async def _personal(self, request: ChatRequest) -> list[bool]:
+        """Return of each of the user's messages whether it is personal."""
+        said = [message.content for message in request.messages if message.role == "user"]
+        return [(await self._guess(text)).kind is Kind.PERSONAL for text in said]
 
     async def _answer(self, turn: Turn) -> AsyncGenerator[Generated, None]:
         request, conversation = turn.request, turn.conversation
@@ -285,6 +298,15 @@ class Router:
         """Put one question to the model on this machine."""
         request = ChatRequest((ChatMessage("user", asked),), max_tokens=_DELEGATED_TOKENS, asker=asker)
         return await _text(self._embedded.stream(request))
+
+
+def _only(named: str, turn: Turn) -> Turn:
+    """Return the turn with nobody to ask but the one that a program named. Raises NobodyAnsweredError."""
+    order = tuple(choice for choice in turn.decision.order if choice.candidate.name == named)
+    if not order:
+        reasons = " ".join(each.reason for each in turn.decision.refused if each.candidate.name == named)
+        raise NobodyAnsweredError(f"{named} can't be asked. {reasons}")
+    return replace(turn, decision=replace(turn.decision, order=order))
 
 
 async def _text(stream: AsyncGenerator[Generated, None]) -> str:

@@ -35,6 +35,8 @@ class Answer:
     pieces: AsyncGenerator[bytes, None]
     whole: bool = True
     """Sent when all of it is known, so that an error has a status of its own."""
+    headers: Callable[[], Mapping[str, str]] = dict
+    """More headers, asked for when the first piece is there."""
 
 
 Answering: TypeAlias = Callable[[Request], Awaitable[Answer]]
@@ -216,7 +218,7 @@ class _Reply:
 
     async def _begin(self, answer: Answer, headers: Mapping[str, str]) -> None:
         self.media_type = answer.media_type
-        named = {"content-type": answer.media_type, **headers}
+        named = {"content-type": answer.media_type, **headers, **answer.headers()}
         raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in named.items()]
         await self._put({"type": "http.response.start", "status": 200, "headers": raw})
 

@@ -333,6 +333,20 @@ def test_an_answer_that_goes_on_elsewhere_withholds_the_same() -> None:
     assert RASH not in str(second.asked)
 
 
+def test_what_a_program_asks_is_sent_whole_or_not_at_all() -> None:
+    classifier = ScriptedClassifier(Guess(Kind.FACT), {RASH: Kind.PERSONAL})
+    cloud = ScriptedBackend()
+    router = routing(cloud, classifier=classifier)
+    program = {"asker": Asker(), "spoken": False}
+    assert run(listen(router, asks(FACT, *told(RASH, "Oh."), **program))).routes == ["device"]
+    back = told("Keep this between us.", "All right.", "You may use the cloud again.", "All right.")
+    assert run(listen(router, asks(FACT, *back, **program))).routes == ["device"]
+    # Who names a backend has decided that.
+    named = {"asker": Asker(route="cloud"), "spoken": False}
+    assert run(listen(router, asks(FACT, *told(RASH, "Oh."), **named))).routes == ["cloud"]
+    assert len(cloud.asked[0].messages) == 3
+
+
 def test_the_same_words_are_judged_once() -> None:
     classifier = ScriptedClassifier()
     router = routing(ScriptedBackend(), classifier=classifier)
