@@ -67,3 +67,34 @@ def test_a_conversation_without_a_network(tmp_path: Path) -> None:
     assert report["spoken"]
     assert report["sound"] > 20_000
     assert (tmp_path / "ways-out").read_text() == ""
+
+
+def ways_out(folder: Path, preset: str) -> tuple[set[str], list[str]]:
+    """Ask a router with that preset; return who answered, and the ways out that were tried."""
+    log = folder / "ways-out"
+    done = subprocess.run(
+        [*namespace(), sys.executable, "-m", "tests.e2e.floors", str(log), preset],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+    )
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.split()), log.read_text().splitlines()
+
+
+@pytest.mark.e2e
+def test_with_the_floor_on_this_machine_no_way_out_is_tried(tmp_path: Path) -> None:
+    """Whatever is asked, and though the backend elsewhere is the better one, and is asked for."""
+    assert ways_out(tmp_path, "private") == ({"device"}, [])
+
+
+@pytest.mark.e2e
+def test_a_way_out_that_is_tried_is_seen(tmp_path: Path) -> None:
+    """The same questions where they may leave: what the test above looks for would be found."""
+    answered, tried = ways_out(tmp_path, "best")
+    assert "device" in answered
+    assert tried
+    assert set(tried) == {"socket.connect ('192.0.2.1', 80)"}
