@@ -9,7 +9,7 @@ import { ticketOfThisTab } from "./line.js";
 import { Orb } from "./orb.js";
 import { leftOf, nameOf, onThisMachine, placeOf } from "./place.js";
 import { pushToTalk } from "./push-to-talk.js";
-import { ANSWER, MICROPHONE, Trouble } from "./sentences.js";
+import { ANSWER, LINE, MICROPHONE, Trouble } from "./sentences.js";
 import { SettingsSheet, sessionUpdate } from "./settings-sheet.js";
 import { Settings } from "./settings.js";
 import { Transcript } from "./transcript.js";
@@ -265,6 +265,10 @@ for (const hint of page.hints.querySelectorAll("button")) {
 page.forget.addEventListener("click", () => {
   door.forget();
   show();
+});
+element("open-ledger", HTMLButtonElement).addEventListener("click", () => {
+  sheet.dialog.close();
+  import("./ledger.js").then((it) => it.showLedger(door.token), () => complain(LINE.gone));
 });
 page.account.addEventListener("toggle", () => settings.set("account", page.account.open));
 document.addEventListener("keydown", (event) => {
