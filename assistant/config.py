@@ -164,6 +164,21 @@ class Store(_Section):
     url: str
 
 
+class Embeddings(_Section):
+    """What tells what sentences mean."""
+
+    engine: Literal["minilm", "none"]
+    model: str
+
+
+class Memory(_Section):
+    """What is kept of what people say."""
+
+    conversations: bool
+    retention_days: int = Field(ge=1, le=36500)
+    most_relevant: int = Field(ge=0, le=10)
+
+
 class Privacy(_Section):
     """What is hidden before words leave this machine for the cloud."""
 
@@ -219,6 +234,8 @@ class Config(_Section):
     router: Router
     tts: Tts
     store: Store
+    embeddings: Embeddings
+    memory: Memory
     privacy: Privacy
     budget: Budget
     log: Log
@@ -232,6 +249,8 @@ class Config(_Section):
         if self.live.engine != "none":
             wanted.append(self.live.model)
         wanted += [self.llm.model, self.tts.model]
+        if self.embeddings.engine != "none":
+            wanted.append(self.embeddings.model)
         return tuple(dict.fromkeys(wanted))
 
     def settings(self) -> Settings:

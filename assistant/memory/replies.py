@@ -21,7 +21,9 @@ MANY: Final = 8
 def remembered(words: str, language: str, *, instead: bool) -> str:
     """Return the answer to "remember that …"."""
     back = _back(words, language)
-    return f"I'll remember that {back}{', and no longer what I had there' if instead else ''}." if back else _noted(words)
+    return (
+        f"I'll remember that {back}{', and no longer what I had there' if instead else ''}." if back else _noted(words)
+    )
 
 
 def known_already(words: str, language: str) -> str:
