@@ -143,7 +143,6 @@ class Router(_Section):
     bridges: bool
     bridge_after_s: float = Field(ge=0)
     device_quality: float = Field(ge=0, le=1)
-    kinds_model: str
 
     @model_validator(mode="after")
     def _preset_is_there(self) -> Self:
@@ -169,6 +168,21 @@ class Store(_Section):
     """Where what outlives a conversation is kept."""
 
     url: str
+
+
+class Embeddings(_Section):
+    """What tells what sentences mean."""
+
+    engine: Literal["minilm", "none"]
+    model: str
+
+
+class Memory(_Section):
+    """What is kept of what people say."""
+
+    conversations: bool
+    retention_days: int = Field(ge=1, le=36500)
+    most_relevant: int = Field(ge=0, le=10)
 
 
 class Privacy(_Section):
@@ -227,6 +241,8 @@ class Config(_Section):
     router: Router
     tts: Tts
     store: Store
+    embeddings: Embeddings
+    memory: Memory
     privacy: Privacy
     budget: Budget
     log: Log
@@ -253,8 +269,8 @@ class Config(_Section):
         if self.live.engine != "none":
             wanted.append(self.live.model)
         wanted += [self.llm.model, self.tts.model]
-        if self.backends:
-            wanted.append(self.router.kinds_model)
+        if self.embeddings.engine != "none":
+            wanted.append(self.embeddings.model)
         return tuple(dict.fromkeys(wanted))
 
     def settings(self) -> Settings:

@@ -82,7 +82,7 @@ async def _elsewhere(config: Config, folders: dict[str, Path]) -> AsyncIterator[
         return
     from assistant.router.build import open_elsewhere
 
-    async with open_elsewhere(config, folders[config.router.kinds_model]) as parts:
+    async with open_elsewhere(config, folders.get(config.embeddings.model)) as parts:
         yield parts
 
 

@@ -11,8 +11,8 @@ from assistant.memory.wording import content, numbers
 _SHARED: Final = 0.25
 """What all words in common add to the likeness of two meanings (which is 1 for the same)."""
 _RELEVANT: Final = 0.63
-"""From here on a fact bears on a question. Tuned on tests/data/memory/recall_tuned.tsv: questions about a fact have 0.67
-and more with it, others up to 0.61 with any."""
+"""From here on a fact bears on a question. Tuned on tests/data/memory/recall_tuned.tsv: questions about a fact have at
+least 0.67 with it, others at most 0.61 with any."""
 _BEHIND: Final = 0.25
 """A fact that is so much less like the question than the best one isn't what is asked for."""
 _SAME: Final = 0.97
@@ -44,8 +44,9 @@ def likenesses(known: Known, text: str, vector: Vector | None) -> list[Likeness]
     if not known.facts:
         return []
     words = content(text)
-    usable = vector is not None and known.vectors.shape[1] == len(vector)
-    meanings = known.vectors @ vector if usable else np.zeros(len(known.facts))
+    meanings = np.zeros(len(known.facts), np.float32)
+    if vector is not None and known.vectors.shape[1] == len(vector):
+        meanings = known.vectors @ vector
     found = [
         Likeness(fact, float(meaning), len(words & about) / len(words) if words else 0.0)
         for fact, meaning, about in zip(known.facts, meanings, known.contents, strict=True)

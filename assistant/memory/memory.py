@@ -46,6 +46,8 @@ class Memory:
 
     async def relevant(self, user: str, question: str) -> tuple[str, ...]:
         """Return the facts that bear on the question as sentences in the person's own words, the weightiest first."""
+        if not self._most_relevant:
+            return ()
         known = await self._facts.of(user)
         if not known.facts:
             return ()
@@ -104,6 +106,12 @@ class Memory:
             return replies.all_known((await self._facts.of(user)).facts, await self._messages(user))
         except ParleyError as error:
             return _trouble(error)
+
+    async def has_facts(self) -> bool:
+        """Tell whether anybody's facts are kept."""
+        async with self._database.reading() as connection:
+            chosen = select(memories.c.id).where(memories.c.role == FACT).limit(1)
+            return (await connection.execute(chosen)).first() is not None
 
     async def erase(self, user: str) -> int:
         """Erase all that is kept of a person, on the disk too, and return how many facts and messages that was."""

@@ -50,4 +50,4 @@ for _statement in (
     f"INSERT INTO {WORDS}({WORDS}, rowid, text) VALUES ('delete', old.id, old.text); "
     f"INSERT INTO {WORDS}(rowid, text) VALUES (new.id, new.text); END",
 ):
-    event.listen(memories, "after_create", DDL(_statement).execute_if(dialect="sqlite"))
+    event.listen(memories, "after_create", DDL(_statement).execute_if(dialect="sqlite"))  # type: ignore[no-untyped-call]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from assistant.config import Config, OwnPreset
 from assistant.embeddings import MiniLm
+from assistant.memory.build import build_embedder
 from assistant.privacy.build import build_budgets, build_masks
 from assistant.privacy.ledger import Ledger
 from assistant.router.classifier import KindClassifier
@@ -25,8 +26,8 @@ async def open_elsewhere(
     """Open what is needed to ask others: backends, ledger, budgets, masks and the classifier; close it at the end.
 
     Without [[backends]] there is nothing to open, and no file is touched. `embeddings` is the folder of the model that
-    tells kinds of turns apart. A `database` or an `embedder` that is there already is used, and stays open. Raises
-    ConfigError and StoreError.
+    tells kinds of turns apart, None where there is none. A `database` or an `embedder` that is there already is used,
+    and stays open. Raises ConfigError and StoreError.
     """
     if not config.backends:
         yield Parts()
@@ -34,17 +35,16 @@ async def open_elsewhere(
     async with AsyncExitStack() as stack:
         if database is None:
             database = await stack.enter_async_context(await Database.open(config.store.url))
-        if embedder is None:
-            assert embeddings is not None
-            embedder = MiniLm(embeddings)
+        if embedder is None and (embedder := build_embedder(config, embeddings)) is not None:
             stack.callback(embedder.close)
+        if embedder is not None:
             await embedder.warm()
         backends = await stack.enter_async_context(opened(config.backends, database))
         budgets = build_budgets(config, [backend.profile for backend in backends])
         ledger = await stack.enter_async_context(Ledger(database, budgets))
         yield Parts(
             backends=backends,
-            classifier=KindClassifier(embedder),
+            classifier=None if embedder is None else KindClassifier(embedder),
             masks=build_masks(config),
             ledger=ledger,
             budgets=budgets,

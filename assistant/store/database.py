@@ -116,9 +116,11 @@ class Database:
                     plain = await connection.execution_options(isolation_level="AUTOCOMMIT")
                     await plain.exec_driver_sql(f'VACUUM (FULL) "{table}"')
                     return
-                raw = await connection.get_raw_connection()
+                # Outside of any transaction: SQLAlchemy has begun none on it.
+                driver = (await connection.get_raw_connection()).driver_connection
+                assert driver is not None
                 for statement in ("VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"):
-                    cursor = await raw.driver_connection.execute(statement)
+                    cursor = await driver.execute(statement)
                     await cursor.fetchall()
                     await cursor.close()
 

@@ -57,8 +57,8 @@ def test_the_held_out_sentences(model_path: Callable[[str], Path], capsys: pytes
     false = alarms.count(Kind.PERSONAL) / len(alarms)
     with capsys.disabled():
         print(
-            f"\nkinds: {len(known)} sentences, accuracy {accuracy:.3f}, personal recall {recall:.3f} (taken for personal "
-            f"by mistake {false:.3f}), mean confidence {confidence.mean():.3f}, with >= 0.8 right {np.mean(sure):.3f} of "
+            f"\nkinds: {len(known)} sentences, accuracy {accuracy:.3f}, personal recall {recall:.3f} (by mistake "
+            f"{false:.3f}), mean confidence {confidence.mean():.3f}, with >= 0.8 right {np.mean(sure):.3f} of "
             f"{len(sure)}; p50 {np.percentile(took, 50):.1f} ms, p95 {np.percentile(took, 95):.1f} ms"
         )
     assert accuracy >= 0.9
