@@ -181,6 +181,21 @@ class Store(_Section):
     url: str
 
 
+class Embeddings(_Section):
+    """What tells what sentences mean."""
+
+    engine: Literal["minilm", "none"]
+    model: str
+
+
+class Memory(_Section):
+    """What is kept of what people say."""
+
+    conversations: bool
+    retention_days: int = Field(ge=1, le=36500)
+    most_relevant: int = Field(ge=0, le=10)
+
+
 class Privacy(_Section):
     """What is hidden before words leave this machine for the cloud."""
 
@@ -210,9 +225,8 @@ class Budget(_Section):
     def _known(cls, zone: str) -> str:
         if zone and zone not in available_timezones():
             near = difflib.get_close_matches(zone, available_timezones(), n=1)
-            raise ValueError(
-                "should be a time zone such as America/New_York" + (f" (perhaps {near[0]})" if near else "")
-            )
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise ValueError(f"{zone!r} is no time zone: they are named like 'America/New_York'.{hint}")
         return zone
 
 
@@ -238,6 +252,8 @@ class Config(_Section):
     router: Router
     tts: Tts
     store: Store
+    embeddings: Embeddings
+    memory: Memory
     privacy: Privacy
     budget: Budget
     log: Log
@@ -264,6 +280,8 @@ class Config(_Section):
         if self.live.engine != "none":
             wanted.append(self.live.model)
         wanted += [self.llm.model, self.tts.model]
+        if self.embeddings.engine != "none":
+            wanted.append(self.embeddings.model)
         return tuple(dict.fromkeys(wanted))
 
     def settings(self) -> Settings:

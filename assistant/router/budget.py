@@ -68,7 +68,7 @@ class Budgets:
         self.currency = currency
         self._limits = dict(limits or {})
         self._prices = dict(prices or {})
-        self._zone = zone
+        self.zone = zone
         self.now = now
         self._spent: defaultdict[tuple[str, date], float] = defaultdict(float)
         self._reserved: dict[int, tuple[str, float]] = {}
@@ -126,13 +126,17 @@ class Budgets:
 
     def day(self, moment: datetime) -> date:
         """Return the owner's day of a moment."""
-        return moment.astimezone(self._zone).date()
+        return moment.astimezone(self.zone).date()
 
     def midnight(self) -> datetime:
         """Return when the owner's day began."""
-        begun = self.now().astimezone(self._zone).replace(hour=0, minute=0, second=0, microsecond=0)
+        begun = self.now().astimezone(self.zone).replace(hour=0, minute=0, second=0, microsecond=0)
         # This machine's zone comes as a fixed distance to UTC, and at midnight it may have been another one.
-        return begun if self._zone is not None else begun.replace(tzinfo=None).astimezone()
+        return self.local(begun.replace(tzinfo=None))
+
+    def local(self, moment: datetime) -> datetime:
+        """Return a moment that was told without a zone as the owner means it."""
+        return moment.astimezone() if self.zone is None else moment.replace(tzinfo=self.zone)
 
     def _under_way(self, backend: str) -> float:
         return sum(cost for name, cost in self._reserved.values() if backend in {name, ALL})

@@ -17,6 +17,8 @@ _CALLED: Final[dict[Kind, str]] = {
     Kind.PERSONAL: "This is personal",
 }
 
+_LIKELY: Final = 0.5
+
 _WHERE: Final[dict[Place, str]] = {"device": "this machine", "lan": "this house", "cloud": "the cloud"}
 
 
@@ -26,7 +28,8 @@ def why_here(need: Need, preset: Preset) -> str:
     if need.private:
         return "this conversation stays on this machine, as you asked"
     if FAR[preset.floor] > FAR[floor(need, preset)]:
-        return f"it is personal, and such things don't leave {where}"
+        verb = "is" if need.guess.confidence >= _LIKELY else "may be"
+        return f"it {verb} personal, and such things don't leave {where}"
     return f"with “{preset.name}”, nothing leaves {where}"
 
 
@@ -42,7 +45,8 @@ def why_first(need: Need, chosen: Candidate, others: Sequence[Candidate], refuse
     if need.big and chosen.place != "device":
         return f"You asked for the big brain: {chosen.name} is the best that may be asked."
     if others:
-        return f"{_CALLED[need.guess.kind]}: {_merit(chosen, others)} ({_terms(chosen)})."
+        about = _CALLED[need.guess.kind] if need.guess.confidence else "Whatever this is about"
+        return f"{about}: {_merit(chosen, others)} ({_terms(chosen)})."
     if refused:
         best = max(refused, key=lambda refusal: refusal.candidate.quality)
         return f"Nobody else may be asked. {best.reason}"

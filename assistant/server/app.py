@@ -20,6 +20,7 @@ from starlette.websockets import WebSocket
 
 from assistant.config import Config
 from assistant.models import Store
+from assistant.privacy.ledger import Ledger
 from assistant.server.api.programs import Programs, programs_of
 from assistant.server.api.routes import api_routes
 from assistant.server.auth import Guard, token_of_environment
@@ -27,6 +28,7 @@ from assistant.server.client_secrets import ClientSecrets, Desk
 from assistant.server.groups import leaves
 from assistant.server.guesses import Guesses
 from assistant.server.http_errors import explain, no_websocket, wants_websocket
+from assistant.server.ledger import ledger_routes
 from assistant.server.life import NewConversation
 from assistant.server.listener import Listener, bind, url_of
 from assistant.server.realtime import Recording, Seats, converse, refuse, resume
@@ -70,6 +72,7 @@ class _House:
         self._opened = time.monotonic()
         self._warm_s = 0.0
         self.engines = engines
+        self.ledger: Ledger | None = None
 
     def warm(self, engines: Engines | None) -> None:
         """Let clients in, now that there are engines; None shuts the door again."""
@@ -136,6 +139,7 @@ def build_app(  # noqa: PLR0913 - each is a part of the server
         Route("/realtime", wants_websocket),
         Route("/realtime/client_secrets", Desk(config, secrets).create, methods=["POST"]),
         *api_routes(config, lambda: house.engines, programs),
+        *ledger_routes(lambda: house.ledger),
         WebSocketRoute("/{path:path}", no_websocket),
     ]
     app = Starlette(

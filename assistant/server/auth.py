@@ -2,7 +2,7 @@
 
 The token comes from the environment (PARLEY_TOKEN). A server on a loopback address may do without; any other needs one.
 Whoever has it may make ephemeral keys, which open conversations and nothing else. Programs may have keys of their own,
-which open what is asked over plain HTTP and nothing else.
+which open chats, speech, transcriptions and the list of models, and nothing else.
 Browsers send no token of their own accord, so the checks of Host and Origin keep foreign web pages out of a server
 that has none: Origin says whose page it is, Host unmasks a foreign name that was made to point here (DNS rebinding).
 """
@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 TOKEN_VARIABLE: Final = "PARLEY_TOKEN"
 _KEY_SUBPROTOCOL: Final = "openai-insecure-api-key."
 _CONVERSATIONS: Final = "/v1/realtime"
-_CLIENT_SECRETS: Final = f"{_CONVERSATIONS}/client_secrets"
+_OPEN_TO_PROGRAMS: Final = ("/v1/chat/completions", "/v1/audio/", "/v1/models")
 _MOST_KEYS: Final = 4
 """Keys in one request: more would be guesses in bulk."""
 
@@ -167,10 +167,10 @@ def _admit(scope: Scope, secret: ClientSecret) -> Response | None:
 
 
 def _admit_program(scope: Scope, program: Program) -> Response | None:
-    if scope["type"] == "http" and scope["path"] != _CLIENT_SECRETS:
+    if scope["type"] == "http" and scope["path"].startswith(_OPEN_TO_PROGRAMS):
         admit(scope, program)
         return None
-    message = "A program's key is for what is asked over plain HTTP. Send the server's token as the API key."
+    message = "A program's key is for chats, speech, transcriptions and models. Send the server's token as the API key."
     return refusal(403, "program_key", message)
 
 

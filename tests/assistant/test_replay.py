@@ -361,6 +361,28 @@ def test_a_recording_from_before_a_field_was_there_is_the_same(whole: Path) -> N
     assert differ(pairs) == 0, report
 
 
+def test_a_recording_from_before_answers_were_routed_is_the_same(tmp_path: Path) -> None:
+    folder = record(tmp_path, talk(), push_to_talk)
+    path = folder / "events.jsonl"
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    for line in lines:
+        event = line.get("event", {})
+        event.pop("routes", None)
+        event.get("timings", {}).pop("bridge_s", None)
+        event.get("settings", {}).pop("route", None)
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    _, pairs, report = replayed(folder)
+    assert differ(pairs) == 0, report
+    assert {pair.now.kind for pair in pairs if pair.now} >= {"SettingsUpdated", "TurnTimed"}
+
+
+def test_what_a_router_does_is_told(tmp_path: Path) -> None:
+    _, _, text = replayed(record(tmp_path, talk(llm=router()), announced))
+    assert "reply is made by big (cloud): It needs thought." in text
+    assert "reply bridges the wait: “Let me look.”" in text
+    assert "to be said: “Your pasta timer is over.”" in text
+
+
 def test_a_field_that_is_no_more_is_named(whole: Path) -> None:
     manifest = json.loads((whole / "manifest.json").read_text())
     manifest["settings"]["turn_taking"]["patience_s"] = 3
