@@ -6,6 +6,7 @@
 import asyncio
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from assistant.config import Config, load
 from assistant.router.build import router_settings
 from assistant.router.registry import opened
 from assistant.router.router import Parts, Router
+from assistant.server.api.programs import Programs, programs_of
 from assistant.server.app import build_app
 from assistant.server.listener import Listener, bind, url_of
 from tests.e2e.fakes import OneAnswerModel, fake_engines
@@ -37,15 +39,17 @@ def written(folder: Path, text: str) -> Config:
 
 
 @contextmanager
-def routing(config: Config, embedded: OneAnswerModel | None = None) -> Iterator[str]:
+def routing(config: Config, embedded: OneAnswerModel | None = None, token: str | None = None) -> Iterator[str]:
     """Run the server in a thread, and give its URL."""
+    programs = Programs(programs_of(config.api), now=time.monotonic)
     ready, url, stop = threading.Event(), [""], [lambda: None]
 
     async def main() -> None:
         with bind(config.server) as bound:
             async with opened(config.backends, None) as backends:
                 router = Router(embedded or OneAnswerModel(), Parts(backends=backends), router_settings(config))
-                listener = Listener(build_app(config, fake_engines(router)), config.server)
+                app = build_app(config, fake_engines(router), token=token, programs=programs)
+                listener = Listener(app, config.server)
                 stop[0] = lambda: setattr(listener, "should_exit", True)
                 url[0] = url_of(bound)
                 ready.set()

@@ -12,6 +12,8 @@ from assistant.config import Config
 from assistant.server.api.chat_request import ChatBody
 from assistant.server.api.errors import invalid
 from assistant.server.api.exchange import EVENTS, JSON, Answer, dumped, event
+from assistant.server.api.metering import metered, prices_of
+from assistant.server.api.programs import Programs, program_of
 from assistant.server.api.reading import read_json
 from assistant.server.api.routing import Names, answer, route_header, routed
 from assistant.server.api.working import engine_errors
@@ -23,7 +25,7 @@ from pipeline.ids import random_id
 _DONE: Final = b"data: [DONE]\n\n"
 
 
-async def complete(request: Request, config: Config, engines: Engines, here: Seats) -> Answer:
+async def complete(request: Request, config: Config, engines: Engines, here: Seats, programs: Programs) -> Answer:
     """Read a request for a completion. Raises ApiError where it can't be served.
 
     `here` are the seats of those whose answers this machine itself works on.
@@ -31,6 +33,7 @@ async def complete(request: Request, config: Config, engines: Engines, here: Sea
     asked = await read_json(request, ChatBody)
     asked.check()
     llm = routed(engines, config)
+    program = program_of(request.scope)
     completion_id = random_id("chatcmpl")
     wanted = ChatRequest(
         tuple(asked.conversation(pictures=llm.takes_pictures)),
@@ -38,9 +41,14 @@ async def complete(request: Request, config: Config, engines: Engines, here: Sea
         temperature=config.assistant.temperature if asked.temperature is None else asked.temperature,
         toolbox=asked.toolbox(),
         sampling=asked.sampling(),
-        asker=Asker(turn=completion_id, route=Names.of(config).route(asked.model)),
+        asker=Asker(
+            turn=completion_id,
+            user="owner" if program is None else program.name,
+            route=Names.of(config).route(asked.model),
+        ),
     )
-    completion = _Completion(asked, config, wanted, _checked(wanted, answer(llm, wanted, engines, here)))
+    stream = metered(answer(llm, wanted, engines, here), wanted, prices_of(config), program, programs)
+    completion = _Completion(asked, config, wanted, _checked(wanted, stream))
     if asked.stream:
         return Answer(EVENTS, completion.events(), whole=False, headers=completion.headers)
     return Answer(JSON, completion.whole(), headers=completion.headers)

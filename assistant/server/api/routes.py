@@ -12,6 +12,7 @@ from assistant.server.api.chat import complete
 from assistant.server.api.errors import ApiError
 from assistant.server.api.exchange import Answer, Endpoint
 from assistant.server.api.models import find_model, list_models
+from assistant.server.api.programs import Programs
 from assistant.server.api.speech import speak
 from assistant.server.api.transcriptions import transcribe
 from assistant.server.realtime import Seats
@@ -26,13 +27,13 @@ _MOST_CHATS: Final = 1000
 """Chats at once, most of them answered elsewhere: what this machine works on itself has seats of its own."""
 
 
-def api_routes(config: Config, engines: Callable[[], Engines | None]) -> list[BaseRoute]:
+def api_routes(config: Config, engines: Callable[[], Engines | None], programs: Programs) -> list[BaseRoute]:
     """Return the routes below /v1; `engines` returns None while they are loading."""
     here = Seats(config.api.max_requests)
     chats = Seats(_MOST_CHATS)
 
     async def chat(request: Request, config: Config, engines: Engines) -> Answer:
-        return await complete(request, config, engines, here)
+        return await complete(request, config, engines, here, programs)
 
     def endpoint(answering: Answering, max_body_bytes: int, seats: Seats = here) -> Endpoint:
         async def answer(request: Request) -> Answer:
@@ -41,7 +42,7 @@ def api_routes(config: Config, engines: Callable[[], Engines | None]) -> list[Ba
                 raise ApiError(503, "not_ready", _LOADING)
             return await answering(request, config, ready)
 
-        return Endpoint(answer, seats, config.server, config.api, max_body_bytes)
+        return Endpoint(answer, seats, programs, config.server, config.api, max_body_bytes)
 
     async def models(_: Request) -> Response:
         return list_models(config)
