@@ -3,11 +3,13 @@
 import difflib
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self, get_args, get_origin
+from zoneinfo import available_timezones
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
+from assistant.router.backend_section import BackendSection, fit_together
 from pipeline.errors import ParleyError
 from pipeline.settings import Settings, TurnTaking
 
@@ -37,9 +39,20 @@ class Server(_Section):
     tls_self_signed: bool
 
 
+class ApiKey(_Section):
+    """A program that has a key of its own, and what it may ask for; None: as much as it likes."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,39}$")
+    key_env: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,99}$")
+    requests_a_minute: int | None = Field(default=None, ge=1)
+    at_once: int | None = Field(default=None, ge=1)
+    daily_cost: float | None = Field(default=None, ge=0)
+
+
 class Api(_Section):
     """What requests over plain HTTP may take."""
 
+    keys: tuple[ApiKey, ...]
     max_requests: int = Field(ge=1)
     max_upload_bytes: int = Field(ge=65536)
     max_request_s: float = Field(gt=0)
@@ -118,12 +131,103 @@ class Llm(_Section):
     parallel: int = Field(ge=1)
 
 
+class OwnPreset(_Section):
+    """What the owner values, beside the presets that there are; the names are those of assistant.router.decision."""
+
+    like: Literal["private", "balanced", "best", "cheap"] = "balanced"
+    floor: Literal["device", "lan", "cloud"] | None = None
+    personal_floor: Literal["device", "lan", "cloud"] | None = None
+    quality: float | None = Field(default=None, ge=0)
+    speed: float | None = Field(default=None, ge=0)
+    cost: float | None = Field(default=None, ge=0)
+    leaving: float | None = Field(default=None, ge=0)
+    hedge: Literal["never", "free", "always"] | None = None
+    ask_expert: bool | None = None
+    ask_local: bool | None = None
+
+
+class Router(_Section):
+    """Who answers which turn."""
+
+    preset: str
+    presets: dict[str, OwnPreset]
+    bridges: bool
+    bridge_after_s: float = Field(ge=0)
+    device_quality: float = Field(ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _preset_is_there(self) -> Self:
+        if self.preset not in self.known:
+            raise ValueError(f"There is no preset {self.preset!r}. The presets are: {', '.join(self.known)}.")
+        return self
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        """The names of all presets."""
+        return (*get_args(OwnPreset.model_fields["like"].annotation), *self.presets)
+
+
 class Tts(_Section):
     """The voice."""
 
     engine: Literal["piper"]
     model: str
     threads: int = Field(ge=1)
+
+
+class Store(_Section):
+    """Where what outlives a conversation is kept."""
+
+    url: str
+
+
+class Embeddings(_Section):
+    """What tells what sentences mean."""
+
+    engine: Literal["minilm", "none"]
+    model: str
+
+
+class Memory(_Section):
+    """What is kept of what people say."""
+
+    conversations: bool
+    retention_days: int = Field(ge=1, le=36500)
+    most_relevant: int = Field(ge=0, le=10)
+
+
+class Privacy(_Section):
+    """What is hidden before words leave this machine for the cloud."""
+
+    mask: bool
+    names: tuple[str, ...]
+    region: str = Field(pattern="^([A-Z]{2})?$")
+
+
+class BackendBudget(_Section):
+    """What may be spent on one backend; 0: as much as it takes."""
+
+    daily: float = Field(default=0.0, ge=0)
+    monthly: float = Field(default=0.0, ge=0)
+
+
+class Budget(_Section):
+    """What may be spent on models elsewhere."""
+
+    currency: str = Field(pattern="^[A-Z]{3}$")
+    timezone: str
+    daily: float = Field(ge=0)
+    monthly: float = Field(ge=0)
+    backends: dict[str, BackendBudget]
+
+    @field_validator("timezone")
+    @classmethod
+    def _known(cls, zone: str) -> str:
+        if zone and zone not in available_timezones():
+            near = difflib.get_close_matches(zone, available_timezones(), n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise ValueError(f"{zone!r} is no time zone: they are named like 'America/New_York'.{hint}")
+        return zone
 
 
 class Log(_Section):
@@ -135,6 +239,7 @@ class Log(_Section):
 class Config(_Section):
     """All of it."""
 
+    backends: tuple[BackendSection, ...]
     server: Server
     api: Api
     assistant: Assistant
@@ -144,8 +249,27 @@ class Config(_Section):
     stt: Stt
     live: Live
     llm: Llm
+    router: Router
     tts: Tts
+    store: Store
+    embeddings: Embeddings
+    memory: Memory
+    privacy: Privacy
+    budget: Budget
     log: Log
+
+    @field_validator("backends")
+    @classmethod
+    def _backends_fit_together(cls, backends: tuple[BackendSection, ...]) -> tuple[BackendSection, ...]:
+        fit_together(backends)
+        return backends
+
+    @model_validator(mode="after")
+    def _names_are_clear(self) -> Self:
+        for backend in self.backends:
+            if backend.name in self.router.known:
+                raise ValueError(f"{backend.name!r} is a preset's name: call the backend something else.")
+        return self
 
     def models(self) -> tuple[str, ...]:
         """Name the models that this configuration needs, each once."""
@@ -156,6 +280,8 @@ class Config(_Section):
         if self.live.engine != "none":
             wanted.append(self.live.model)
         wanted += [self.llm.model, self.tts.model]
+        if self.embeddings.engine != "none":
+            wanted.append(self.embeddings.model)
         return tuple(dict.fromkeys(wanted))
 
     def settings(self) -> Settings:
@@ -189,7 +315,7 @@ def load(*, profile: str | None = None, file: Path | None = None, **server: str 
     try:
         return Config.model_validate(merged)
     except ValidationError as error:
-        raise ConfigError(_explain(error, origin)) from None
+        raise ConfigError(_explain(error, origin, merged)) from None
 
 
 def profiles() -> list[str]:
@@ -230,33 +356,56 @@ def _lay_over(
             origin[here] = source
 
 
-def _explain(error: ValidationError, origin: dict[tuple[str, ...], str]) -> str:
+def _explain(error: ValidationError, origin: dict[tuple[str, ...], str], merged: dict[str, Any]) -> str:
     return "\n".join(
-        _sentence(tuple(str(step) for step in problem["loc"]), problem, origin) for problem in error.errors()
+        _sentence(tuple(str(step) for step in problem["loc"]), problem, origin, merged) for problem in error.errors()
     )
 
 
-def _sentence(at: tuple[str, ...], problem: ErrorDetails, origin: dict[tuple[str, ...], str]) -> str:
+def _place(at: tuple[str, ...], merged: dict[str, Any]) -> str:
+    if at[:2] == ("api", "keys") and len(at) > 2:
+        return " ".join(("[[api.keys]]", f"number {int(at[2]) + 1}", *at[3:]))
+    if len(at) > 1 and at[0] == "backends":
+        backend = merged["backends"][int(at[1])]
+        name = backend.get("name", "") if isinstance(backend, dict) else ""
+        return " ".join(filter(None, ("[[backends]]", str(name) or f"number {int(at[1]) + 1}", ".".join(at[2:]))))
+    return f"[{at[0]}]" + (f" {'.'.join(at[1:])}" if at[1:] else "") if at else ""
+
+
+def _sentence(
+    at: tuple[str, ...], problem: ErrorDetails, origin: dict[tuple[str, ...], str], merged: dict[str, Any]
+) -> str:
     # The problem may lie deeper than what a layer set (a list's item), or be of a section that one replaced whole.
     source = next((origin[at[:depth]] for depth in range(len(at), 0, -1) if at[:depth] in origin), "configuration")
-    where = f"{source}: [{at[0]}]" + (f" {'.'.join(at[1:])}" if at[1:] else "")
+    where = f"{source}: {_place(at, merged)}"
     match problem["type"]:
+        case "value_error" if not at:
+            return str(problem["ctx"]["error"])
         case "extra_forbidden":
             near = difflib.get_close_matches(at[-1], _keys(at[:-1]), n=1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
             return f"{where}: there is no such {'key' if at[1:] else 'section'}.{hint}"
         case "missing":
             return f"{where}: it is missing."
+        case "value_error":
+            return f"{where}: {problem['ctx']['error']}"
         case _:
-            message = problem["msg"].removeprefix("Input ").rstrip(".")
-            return f"{where}: it {message}, and it is {problem['input']!r}."
+            message = problem["msg"].removeprefix("Input ").removeprefix("String ").rstrip(".")
+            # A name that can't be a variable's may be the key itself.
+            found = "" if at[-1:] == ("key_env",) else f", and it is {problem['input']!r}"
+            return f"{where}: it {message}{found}."
 
 
 def _keys(at: tuple[str, ...]) -> list[str]:
     section: type[BaseModel] = Config
-    for step in at:
+    steps = iter(at)
+    for step in steps:
         field = section.model_fields.get(step)
-        if field is None or not isinstance(field.annotation, type) or not issubclass(field.annotation, BaseModel):
+        inner = None if field is None else field.annotation
+        if get_origin(inner) in {dict, tuple}:
+            next(steps, None)  # a section's own name, or its number
+            inner = next((kind for kind in get_args(inner) if kind not in {str, Ellipsis}), None)
+        if not isinstance(inner, type) or not issubclass(inner, BaseModel):
             return []
-        section = field.annotation
+        section = inner
     return list(section.model_fields)

@@ -15,12 +15,13 @@ from pipeline.context import Context
 from pipeline.conversation import Conversation
 from pipeline.echo import EchoGuard
 from pipeline.errors import RequestError
+from pipeline.gate import Gate
 from pipeline.history import call_item
 from pipeline.outcome import Outcome, outcome
 from pipeline.reply import Reply
 from pipeline.response_input import ResponseInput
 from pipeline.settings import Settings
-from pipeline.turn import Calls, Done, Measured, Reached, Says, Sound, TurnOutput, run_turn
+from pipeline.turn import Bridges, Calls, Done, Goes, Measured, Reached, Says, Sound, TurnOutput, run_turn
 
 MOST: Final = 4
 """At once: they share two cores with the conversation."""
@@ -56,17 +57,19 @@ class Asides:
             message = f"There are {MOST} responses beside the conversation already: wait for one to end, or cancel it."
             raise RequestError("too_many_responses", message)
         known = ResponseInput(asked.input, self._conversation, self._context, settings)
-        brief = replace(requested(asked, known, settings), apologise=False)  # it isn't the user who waits for it
         context = self._context
+        asker = self._conversation.asker(settings, context.new_id("resp"))
+        brief = replace(requested(asked, known, settings, asker), apologise=False)  # it isn't the user who waits
         may_call = brief.toolbox.may_call
-        reply = Reply(context.new_id("resp"), context.new_id("item"), brief.output, may_call=may_call)
+        reply = Reply(asker.turn, context.new_id("item"), brief.output, may_call=may_call)
         reply.begun = not may_call
         item_id = reply.item_id if reply.begun else None
         await context.emit(
             events.ResponseStarted(reply.response_id, item_id, None, reply.output, replace(asked, input=None))
         )
-        gate = asyncio.Event()
-        gate.set()
+        gate = Gate()
+        gate.commit()
+        gate.open()
         self._numbers -= 1
         task = context.spawn(run_turn(self._numbers, brief, context.engines, gate, context.post))
         self._underway[self._numbers] = _Aside(reply, task)
@@ -90,10 +93,14 @@ class Asides:
         match output:
             case Reached():
                 pass
+            case Goes(routed=routed):
+                await self._context.emit(events.ResponseRouted(reply.response_id, routed))
             case Measured(clause=clause, seconds=seconds):
                 reply.measure(clause, seconds)
             case Says(text=text):
                 await self._say(reply, text)
+            case Bridges(text=text):
+                await self._bridge(reply, text)
             case Calls(call=call):
                 item = call_item(call, self._context.new_id)
                 await self._context.emit(events.ToolCalled(reply.response_id, item, None))
@@ -110,10 +117,18 @@ class Asides:
                 assert_never(output)
 
     async def _say(self, reply: Reply, text: str) -> None:
+        await self._have_message(reply)
+        await self._context.emit(events.ResponseText(reply.response_id, reply.item_id, reply.say(text)))
+
+    async def _bridge(self, reply: Reply, text: str) -> None:
+        await self._have_message(reply)
+        at_s = reply.bridge(text)
+        await self._context.emit(events.ResponseBridged(reply.response_id, reply.item_id, text, at_s))
+
+    async def _have_message(self, reply: Reply) -> None:
         if not reply.begun:
             reply.begun = True
             await self._context.emit(events.MessageStarted(reply.response_id, reply.item_id, None))
-        await self._context.emit(events.ResponseText(reply.response_id, reply.item_id, reply.say(text)))
 
     async def _end(self, number: int, outcome: Outcome) -> None:
         reply = self._underway.pop(number).reply

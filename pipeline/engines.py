@@ -7,7 +7,7 @@ running to its end: its late result goes nowhere. Engines raise whatever their l
 Sound that is heard is `Samples` at `INPUT_RATE`; sound that is spoken is `Samples` at `OUTPUT_RATE`.
 """
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol, TypeAlias
 
@@ -17,15 +17,21 @@ from pipeline.lanes import Lanes
 __all__ = [
     "NO_TOOLS",
     "VAD_WINDOW",
+    "Adjusted",
+    "Asker",
+    "Bridge",
     "ChatMessage",
+    "ChatRequest",
     "Engines",
     "Finish",
     "Generated",
     "LanguageModel",
     "NamedTool",
     "Picture",
+    "Routed",
     "Sampling",
     "SpeechToText",
+    "TakenBack",
     "TextDelta",
     "TextToSpeech",
     "Tool",
@@ -182,7 +188,49 @@ class Finish:
     output_tokens: int
 
 
-Generated: TypeAlias = TextDelta | ToolCall | Finish
+@dataclass(frozen=True, slots=True)
+class Routed:
+    """Who answers from here on, and why: the first thing of a routed answer, and again where another takes over."""
+
+    backend: str
+    """Its name in the configuration; "reflex" where no model is asked."""
+    place: Literal["device", "lan", "cloud"]
+    reason: str
+    """In plain words, for the person."""
+    kind: str = ""
+    """What kind of turn it was taken for."""
+    to: str = ""
+    """The host that the words go to; empty where nothing leaves this machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bridge:
+    """Words that are spoken while the answer is awaited, and are no part of it: the history never has them."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class TakenBack:
+    """The end of the text so far isn't valid any more: its model failed. What follows continues what was before it.
+
+    Of a spoken answer only words that don't make a whole clause yet are taken back; of a written one, none ever.
+    """
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Adjusted:
+    """How the assistant speaks from now on; None leaves it as it is."""
+
+    volume: float | None = None
+    """0..1, of the sound that is sent."""
+    speed: float | None = None
+    """0.25..1.5"""
+
+
+Generated: TypeAlias = TextDelta | ToolCall | Finish | Routed | Bridge | TakenBack | Adjusted
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +247,43 @@ class Sampling:
     presence_penalty: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """On whose behalf a model is asked."""
+
+    session: str = ""
+    """The conversation: what timers and adjustments belong to; the response's id tells its turns apart."""
+    turn: str = ""
+    user: str = "owner"
+    """Whose memory and whose budget."""
+    route: str = ""
+    """A preset, or a backend's own name, that was asked for; empty: the configuration decides."""
+    language: str | None = None
+    """Of the user's last words, ISO 639-1, where it is known."""
+
+
+async def _at_once() -> None:
+    return
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """What a language model is asked."""
+
+    messages: tuple[ChatMessage, ...]
+    max_tokens: int = 300
+    temperature: float = 0.7
+    toolbox: Toolbox = NO_TOOLS
+    sampling: Sampling | None = None
+    begun: str = ""
+    """What of the answer was given out before: what comes after it is wanted. Only the embedded model obeys it."""
+    spoken: bool = False
+    """The answer is spoken clause by clause, and a person waits for it; otherwise its text is delivered as it comes."""
+    asker: Asker = Asker()
+    committed: Callable[[], Awaitable[None]] = field(default=_at_once, compare=False, repr=False)
+    """Waits until it is sure that this is asked. Before that, nothing may leave this machine and nothing may change."""
+
+
 class LanguageModel(Protocol):
     """Answers a conversation."""
 
@@ -207,23 +292,15 @@ class LanguageModel(Protocol):
         """Whether it understands the pictures of a message. One that doesn't is never given any."""
         ...
 
-    def stream(
-        self,
-        messages: Sequence[ChatMessage],
-        *,
-        max_tokens: int,
-        temperature: float,
-        toolbox: Toolbox = NO_TOOLS,
-        sampling: Sampling | None = None,
-    ) -> AsyncGenerator[Generated, None]:
+    def stream(self, request: ChatRequest) -> AsyncGenerator[Generated, None]:
         """Generate the next assistant message: words, then calls. Closing it (or cancelling) stops the work soon.
 
         Raises RequestError where what is asked for can't be done: a conversation that is too long, a broken schema.
         """
         ...
 
-    async def prefill(self, messages: Sequence[ChatMessage], *, toolbox: Toolbox = NO_TOOLS) -> float | None:
-        """Do the work for this prefix of a prompt now, so that a `stream` that begins with it starts sooner.
+    async def prefill(self, request: ChatRequest) -> float | None:
+        """Do the work for its messages now, so that a `stream` whose messages begin with them starts sooner.
 
         Where the last message is the user's, return how probable it is (0..1) that it ends here; None where the model
         can't tell.

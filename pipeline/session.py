@@ -8,6 +8,7 @@ an old number and is dropped.
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Final, assert_never
@@ -16,12 +17,13 @@ from audio.types import INPUT_RATE, Samples
 from pipeline import events, moves
 from pipeline.asides import Asides
 from pipeline.blind import Blind
+from pipeline.briefs import reading
 from pipeline.context import CaughtUp, Context, Entry, Heard, Partial, Read, Written
 from pipeline.conversation import Conversation
-from pipeline.engines import Engines
+from pipeline.engines import Adjusted, Asker, Engines
 from pipeline.errors import RequestError
 from pipeline.floor import Floor
-from pipeline.history import Item, Spoken, prompt
+from pipeline.history import Item, Spoken
 from pipeline.ids import random_id
 from pipeline.inbox import Inbox
 from pipeline.interjection import RUN_UP_S, find_what_was_said
@@ -29,18 +31,21 @@ from pipeline.lanes import Lane
 from pipeline.listening import MAX_HELD_S, Listening
 from pipeline.moves import State, Window
 from pipeline.settings import Settings
-from pipeline.turn import Calls, Done, Measured, Reached, Says, Sound
+from pipeline.turn import Bridges, Calls, Done, Goes, Measured, Reached, Says, Sound, TurnOutput
 from pipeline.turn_taking import TurnTaker
 from pipeline.understanding import Understanding
+from pipeline.volume import Volume
 
 log = logging.getLogger(__name__)
 
 _UTTERANCE: Final = (State.HEARING, State.DECIDING)
 _REPLY: Final = (State.REPLYING, State.CONTESTED)
+_SILENT: Final = (State.ASLEEP, State.LISTENING)
 _ECHO_TAIL_S: Final = 1.0
 """After a reply, for so long its sound may still come in: the client's buffer, the room."""
 _ECHO_LOOK_S: Final = 0.192
 """Voice that is enough to know an echo by; a user who talks over it is noticed the sooner."""
+_ANYBODY: Final = Asker()
 _SILENCE: Final = "(I have said nothing for a while. Ask me in a few words whether I am still there.)"
 """What a user's silence means for the model."""
 
@@ -48,14 +53,22 @@ _SILENCE: Final = "(I have said nothing for a while. Ask me in a few words wheth
 class Session:
     """A conversation between one client and the engines."""
 
-    def __init__(self, engines: Engines, settings: Settings, *, new_id: Callable[[str], str] = random_id) -> None:
+    def __init__(
+        self,
+        engines: Engines,
+        settings: Settings,
+        *,
+        new_id: Callable[[str], str] = random_id,
+        asker: Asker = _ANYBODY,
+    ) -> None:
+        """Converse on behalf of `asker`, of whom its session and its user count."""
         self._inbox: Inbox[Entry] = Inbox()
         # Blocks the session when its events aren't read: speech waits, nothing piles up.
         self._outbox: asyncio.Queue[events.Event] = asyncio.Queue(maxsize=64)
         self._tasks = asyncio.TaskGroup()
         if not engines.llm.takes_pictures:
             engines = replace(engines, llm=Blind(engines.llm))
-        self._context = Context(engines, self._outbox.put, self._inbox.put, self._spawn, new_id)
+        self._context = Context(engines, self._outbox.put, self._inbox.put, self._spawn, new_id, asker)
         self._settings = settings
         self._taker = TurnTaker(settings.turn_taking)
         self._listening = Listening(self._context)
@@ -68,6 +81,10 @@ class Session:
         )
         self._voice_at = 0.0  # when the last voiced window came, by the loop's clock
         self._dropped_s = 0.0  # of sound that the client knows was dropped
+        self._volume = Volume()
+        self._speed: float | None = None  # that the user asked for; None: as the client's settings have it
+        # When more waits than anybody wants to hear, the oldest is left out.
+        self._announcements: deque[str] = deque(maxlen=16)
 
     async def put(self, request: events.Request) -> None:
         """Hand in what the client sent. Sound never waits: when too much of it does, the oldest is dropped."""
@@ -84,6 +101,7 @@ class Session:
             self._spawn(self._prefill())
             while True:
                 await self._handle(await self._next())
+                await self._speak_up()
 
     def _spawn(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
         return self._tasks.create_task(work)
@@ -99,8 +117,12 @@ class Session:
         match entry:
             case moves.Tick() | moves.Sounds() | moves.WasSaid():
                 await self._step(entry)
-            case Reached() | Says() | Measured() | Sound() | Calls() | Done():
-                await (self._asides if entry.turn < 0 else self._floor).take(entry)
+            case Sound():
+                await self._of_turn(self._volume.apply(entry))
+            case Reached() | Goes() | Says() | Bridges() | Measured() | Calls() | Done():
+                await self._of_turn(entry)
+            case Adjusted():
+                await self._adjust(entry)
             case Partial() | Heard() | Read():
                 await self._understanding.take(entry, self._taker.state)
             case Written():
@@ -109,11 +131,16 @@ class Session:
                 self._floor.caught_up(entry)
             case events.Audio(samples):
                 await self._hear(samples)
+            case events.Announce(text):
+                self._announcements.append(text)
             case _:
                 try:
                     await self._serve(entry)
                 except RequestError as error:
                     await self._reject(error, entry.request_id)
+
+    async def _of_turn(self, output: TurnOutput) -> None:
+        await (self._asides if output.turn < 0 else self._floor).take(output)
 
     async def _reject(self, error: RequestError, request_id: str | None = None) -> None:
         await self._context.emit(events.Rejected(error.code, error.message, error.param, request_id))
@@ -122,8 +149,8 @@ class Session:
 
     async def _serve(self, request: events.Demand) -> None:
         match request:
-            case events.Update(settings):
-                await self._update(settings)
+            case events.Update():
+                await self._update(request)
             case events.Commit():
                 await self._commit()
             case events.Clear():
@@ -162,7 +189,10 @@ class Session:
             case _:
                 assert_never(request)
 
-    async def _update(self, settings: Settings) -> None:
+    async def _update(self, update: events.Update) -> None:
+        if update.sets_speed:
+            self._speed = None
+        settings = update.settings if self._speed is None else replace(update.settings, speed=self._speed)
         before, self._settings = self._settings, settings
         self._understanding.update(settings)
         await self._floor.discard()
@@ -170,6 +200,22 @@ class Session:
         await self._context.emit(events.SettingsUpdated(settings))
         if (settings.instructions, settings.toolbox.tools) != (before.instructions, before.toolbox.tools):
             self._spawn(self._prefill())
+
+    async def _adjust(self, adjusted: Adjusted) -> None:
+        """Speak otherwise from now on, as the user wants it."""
+        if adjusted.volume is not None:
+            self._volume.level = adjusted.volume
+        if adjusted.speed is not None:
+            self._speed = adjusted.speed
+            self._settings = replace(self._settings, speed=adjusted.speed)
+            self._understanding.update(self._settings)
+            await self._floor.discard()
+        await self._context.emit(events.SpeechAdjusted(adjusted.volume, adjusted.speed))
+
+    async def _speak_up(self) -> None:
+        """Say what is to be announced, one thing after the other, when nobody speaks."""
+        if self._announcements and not self._floor.taken and self._taker.state in _SILENT:
+            await self._floor.announce(self._announcements.popleft(), self._settings)
 
     async def _commit(self) -> None:
         if self._settings.turn_taking.mode != "manual":
@@ -302,10 +348,10 @@ class Session:
     async def _prefill(self) -> None:
         """Let the model read what the first answer begins with, before it is asked for."""
         settings = self._settings
-        messages = prompt(self._conversation.history, settings.instructions, max_chars=settings.max_history_chars)
-        if not messages:
+        request = reading(settings, self._conversation.history, self._conversation.asker(settings))
+        if not request.messages:
             return
         try:
-            await self._context.engines.llm.prefill(messages, toolbox=settings.toolbox)
+            await self._context.engines.llm.prefill(request)
         except Exception as error:  # noqa: BLE001 - it only saves time; a real failure shows in the first turn
             log.warning("The prompt could not be prepared: %s", type(error).__name__)

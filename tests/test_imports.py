@@ -18,17 +18,22 @@ MAY_IMPORT = {
     "clients": ("clients", "audio"),
 }
 HEAVY = {
+    "aiosqlite",
+    "asyncpg",
     "cryptography",
     "ctranslate2",
     "faster_whisper",
     "huggingface_hub",
     "onnxruntime",
     "openai",
+    "phonenumbers",
     "piper",
     "psutil",
     "sounddevice",
     "soxr",
+    "sqlalchemy",
     "starlette",
+    "tokenizers",
     "uvicorn",
     "xllamacpp",
 }

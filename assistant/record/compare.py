@@ -146,7 +146,7 @@ def _bare(tree: Tree, ids: AbstractSet[str]) -> Tree:
             return [_bare(each, ids) for each in tree]
         case dict():
             # What is empty is as good as absent: older recordings lack what was added since.
-            return {key: _bare(each, ids) for key, each in tree.items() if each is not None and each != []}
+            return {key: _bare(each, ids) for key, each in tree.items() if each not in (None, [], "")}
         case _:
             return tree
 

@@ -50,8 +50,10 @@ class Labels:
 
 
 def strings(tree: Tree, path: str = "") -> Iterator[tuple[str, str]]:
-    """Yield every text in `tree` with its place, such as "ResponseStarted.item_id"."""
+    """Yield every text in `tree` that isn't empty, with its place, such as "ResponseStarted.item_id"."""
     match tree:
+        case "":
+            pass
         case str():
             yield path, tree
         case list():

@@ -7,7 +7,7 @@ from assistant.record.compare import Line, Mark, Pair
 from assistant.record.format import Tree
 from assistant.record.replay import Replayed
 from assistant.record.stored import Stored
-from pipeline.events import Audio
+from pipeline.events import Announce, Audio, Request
 
 _MARKS: Final[Mapping[Mark, str]] = {"same": " ", "changed": "~", "replayed": "+", "recorded": "-"}
 _LEGEND: Final = "(~ moved or changed, + only in the replay, - only in the recording)"
@@ -29,7 +29,7 @@ def timeline(stored: Stored, replayed: Replayed, pairs: Sequence[Pair]) -> Itera
     last_s = max([stored.end_s, *(pair.at for pair in pairs)])  # what an engine is asked after that tells nothing
     notes += [(at, "!", text) for at, text in replayed.trace.stand_ins if at <= last_s]
     notes += [
-        (at, " ", f"the client asks: {type(request).__name__}")
+        (at, " ", f"to be said: “{request.text}”" if isinstance(request, Announce) else _asked(request))
         for at, request in stored.requests
         if not isinstance(request, Audio)
     ]
@@ -38,6 +38,10 @@ def timeline(stored: Stored, replayed: Replayed, pairs: Sequence[Pair]) -> Itera
         yield f"  {mark} {at:9.3f} s  {text}"
     count = differ(pairs)
     yield f"  {count} of {len(pairs)} events differ {_LEGEND}" if count else "  The same as it was recorded."
+
+
+def _asked(request: Request) -> str:
+    return f"the client asks: {type(request).__name__}"
 
 
 def _tell(pair: Pair) -> str:
@@ -71,6 +75,10 @@ def describe(line: Line) -> str:  # noqa: PLR0911, PLR0912 - one for each kind o
             return f"the function returned: “{output}”"
         case {"$": "ResponseText", "text": text}:
             return f"reply: “{text.strip()}”"
+        case {"$": "ResponseRouted", "routed": {"backend": backend, "place": place, "reason": reason}}:
+            return f"reply is made by {backend} ({place}): {reason}"
+        case {"$": "ResponseBridged", "text": text}:
+            return f"reply bridges the wait: “{text}”"
         case {"$": "ResponseAudio"}:
             return f"reply is heard: {line.sound_s:.2f} s of sound"
         case {"$": "ResponseEnded", "status": "cancelled", "reason": "turn_detected", "item": item}:

@@ -25,9 +25,19 @@ from assistant.server.line import GOING_AWAY, INTERNAL_ERROR, TAKEN_OVER, Hangup
 from assistant.server.session_config import SessionConfig
 from assistant.server.wire import FrameError, Message, encode, error_message, parse
 from audio.types import OUTPUT_RATE
-from pipeline.engines import Engines
+from pipeline.engines import Asker, Engines
 from pipeline.errors import RequestError
-from pipeline.events import Audio, ClientLeft, ClientReturned, Event, Request, ResponseAudio, SettingsUpdated, Update
+from pipeline.events import (
+    Announce,
+    Audio,
+    ClientLeft,
+    ClientReturned,
+    Event,
+    Request,
+    ResponseAudio,
+    SettingsUpdated,
+    Update,
+)
 from pipeline.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -57,8 +67,10 @@ class Conversation(Protocol):
 class NewConversation(Protocol):
     """How a conversation begins."""
 
-    def __call__(self, engines: Engines, settings: Settings, *, new_id: Callable[[str], str]) -> Conversation:
-        """Return a conversation that isn't running yet."""
+    def __call__(
+        self, engines: Engines, settings: Settings, *, new_id: Callable[[str], str], asker: Asker
+    ) -> Conversation:
+        """Return a conversation that isn't running yet; `asker` names the session, and its user."""
         ...
 
 
@@ -110,6 +122,10 @@ class Life:
     def complain(self, code: str, message: str) -> None:
         """Tell the client of something that went wrong before the session began."""
         self._tell(error_message(code, message))
+
+    async def announce(self, text: str) -> None:
+        """Let the assistant say this as soon as nobody speaks; a client that is away hears it when it is back."""
+        await self._conversation.put(Announce(text))
 
     def end(self) -> None:
         """End the session, wherever it is."""

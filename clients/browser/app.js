@@ -9,7 +9,7 @@ import { ticketOfThisTab } from "./line.js";
 import { Orb } from "./orb.js";
 import { leftOf, nameOf, onThisMachine, placeOf } from "./place.js";
 import { pushToTalk } from "./push-to-talk.js";
-import { ANSWER, MICROPHONE, Trouble } from "./sentences.js";
+import { ANSWER, LINE, MICROPHONE, Trouble } from "./sentences.js";
 import { SettingsSheet, sessionUpdate } from "./settings-sheet.js";
 import { Settings } from "./settings.js";
 import { Transcript } from "./transcript.js";
@@ -166,19 +166,22 @@ conversation.addEventListener("released", () => {
   show();
 });
 conversation.addEventListener("answered", (event) => {
-  const { item, ms, spoken, timings } = /** @type {CustomEvent} */ (event).detail;
+  const { item, ms: first, spoken, timings } = /** @type {CustomEvent} */ (event).detail;
   const place = timings ? placeOf(timings) : null;
+  const bridged = timings?.bridge_ms && timings.first_audio_ms ? timings.first_audio_ms - timings.bridge_ms : 0;
+  const ms = first + bridged;
   const took = `${(ms / 1000).toFixed(2)} s`;
   const from = spoken ? "From the end of your words" : "From sending your words";
-  const where = place ? ` · on ${nameOf(place)}` : "";
-  transcript.annotate(item, `${spoken ? "answered" : "spoken"} after ${took}${where}`, `${from} to the first sound at your loudspeaker.`);
+  const where = place ? ` · ${nameOf(place)}` : "";
+  const why = place?.why ? ` ${place.why}` : "";
+  transcript.annotate(item, `${spoken ? "answered" : "spoken"} after ${took}${where}`, `${from} to its first sound at your loudspeaker.${why}`);
   write(element("account-said", HTMLElement), `${took}${where}`);
   drawWaterfall(element("waterfall", HTMLElement), { ...timings, heard_ms: ms });
   const discarded = timings?.discarded ?? 0;
   write(element("account-note", HTMLElement), discarded > 0 ? `Begun before you had finished, and thrown away: ${discarded}.` : "");
-  write(element("account-place", HTMLElement), place ? `${place.by ? `Answered by ${place.by} on ${nameOf(place)}. ` : ""}${leftOf(place)}` : "");
+  write(element("account-place", HTMLElement), place ? `${place.by ? `Answered by ${place.by} ${nameOf(place)}.${why} ` : ""}${leftOf(place)}` : "");
   page.account.hidden = false;
-  if (place && place.where !== "machine") write(whereabouts, `Answered in ${nameOf(place)}`);
+  if (place && place.where !== "machine") write(whereabouts, `Answered ${nameOf(place)}`);
 });
 
 voice.addEventListener("audible", (event) => conversation.audible(/** @type {CustomEvent} */ (event).detail));
@@ -262,6 +265,10 @@ for (const hint of page.hints.querySelectorAll("button")) {
 page.forget.addEventListener("click", () => {
   door.forget();
   show();
+});
+element("open-ledger", HTMLButtonElement).addEventListener("click", () => {
+  sheet.dialog.close();
+  import("./ledger.js").then((it) => it.showLedger(door.token), () => complain(LINE.gone));
 });
 page.account.addEventListener("toggle", () => settings.set("account", page.account.open));
 document.addEventListener("keydown", (event) => {

@@ -8,7 +8,7 @@ import { Line } from "./line.js";
 /** @typedef {import("./transcript.js").Transcript} Transcript */
 /** @typedef {{at: number, spoken: boolean}} Asked when the last question ended, in ms since 1970 */
 
-const EXTENSIONS = { timings: true, heard: true, binary: true, resume: true };
+const EXTENSIONS = { timings: true, heard: true, binary: true, resume: true, route: true };
 const BENIGN = new Set(["response_cancel_not_active", "item_retrieve_invalid_item_id", "resume_failed"]);
 const KEPT_TIMINGS = 20;
 
@@ -298,6 +298,9 @@ export class Conversation extends EventTarget {
       case "response.output_audio_transcript.delta":
       case "response.output_text.delta":
         this.transcript.add(event.item_id, "assistant", event.delta);
+        break;
+      case "parley.bridge":
+        this.transcript.remark(event.item_id, event.text);
         break;
       case "parley.heard":
         this.transcript.follow(event.item_id, event.text);

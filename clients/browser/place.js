@@ -2,12 +2,12 @@
 /** Where an answer was made, and what left the machine for it: as the server says, turn by turn. */
 
 /** @typedef {"machine" | "lan" | "cloud"} Where */
-/** @typedef {{where: Where, by: string, left: {what: string, to: string}[]}} Place */
+/** @typedef {{where: Where, by: string, why: string, left: {what: string, to: string}[]}} Place */
 
 const LOOPBACK = /^(localhost|.*\.localhost|127(\.\d+){3}|\[::1\])$/;
 
 /** @type {Record<Where, string>} */
-const WHERE = { machine: "this machine", lan: "your network", cloud: "the cloud" };
+const WHERE = { machine: "on this machine", lan: "in your network", cloud: "in the cloud" };
 
 export const onThisMachine = LOOPBACK.test(location.hostname);
 
@@ -18,15 +18,15 @@ export const onThisMachine = LOOPBACK.test(location.hostname);
 export function placeOf(timings) {
   const where = timings.made_on;
   if (where !== "machine" && where !== "lan" && where !== "cloud") return null;
-  return { where, by: typeof timings.made_by === "string" ? timings.made_by : "", left: timings.left_machine ?? [] };
+  return { where, by: timings.made_by ?? "", why: timings.reason ?? "", left: timings.left_machine ?? [] };
 }
 
 /**
  * @param {Place} place
- * @returns {string} such as "this machine"
+ * @returns {string} such as "on this machine"
  */
 export function nameOf(place) {
-  return place.where === "machine" && !onThisMachine ? location.hostname : WHERE[place.where];
+  return place.where === "machine" && !onThisMachine ? `on ${location.hostname}` : WHERE[place.where];
 }
 
 /**

@@ -4,24 +4,28 @@
 /** Something that the person can do something about; its message is for them. */
 export class Trouble extends Error {}
 
-const here = () => `http://localhost:${location.port || 80}`;
+/** @param {string} what @param {string} how */
+const insecure = (what, how = "") =>
+  `Browsers lend the ${what} only to secure pages. Open this page as https://${how}, or on the server's own machine as http://localhost:${location.port || 80}.`;
+/** @param {string} what */
+const forbidden = (what) => `Parley may not use the ${what}. Allow it beside the page's address, then press `;
+const AGAIN = "press the button again, or type below.";
 
 export const MICROPHONE = {
-  insecure: () =>
-    `Browsers lend the microphone only to secure pages. Open this page as https:// (start the server with --tls-self-signed), or on the server's own machine as ${here()}. You can type meanwhile.`,
-  unplugged: "The microphone went away. Plug it in and press the button again, or type below.",
+  insecure: () => `${insecure("microphone", " (start the server with --tls-self-signed)")} You can type meanwhile.`,
+  unplugged: `The microphone went away. Plug it in and ${AGAIN}`,
   /** @param {string} name of the browser's error */
   refused(name) {
     switch (name) {
       case "NotAllowedError":
       case "SecurityError":
-        return "Parley may not use the microphone. Allow it beside the page's address, then press the button again; or type below.";
+        return `${forbidden("microphone")}the button again; or type below.`;
       case "NotFoundError":
       case "OverconstrainedError":
-        return "No microphone was found. Plug one in and press the button again, or type below.";
+        return `No microphone was found. Plug one in and ${AGAIN}`;
       case "NotReadableError":
       case "AbortError":
-        return "The microphone is there but can't be opened: another program may hold it. Close that one and press the button again, or type below.";
+        return `The microphone is there but can't be opened: another program may hold it. Close that one and ${AGAIN}`;
       default:
         return "The microphone can't be used in this browser. Try another browser, or type below.";
     }
@@ -29,13 +33,13 @@ export const MICROPHONE = {
 };
 
 export const CAMERA = {
-  insecure: () => `Browsers lend the camera only to secure pages. Open this page as https://, or on the server's own machine as ${here()}.`,
+  insecure: () => insecure("camera"),
   /** @param {string} name of the browser's error */
   refused(name) {
     switch (name) {
       case "NotAllowedError":
       case "SecurityError":
-        return "Parley may not use the camera. Allow it beside the page's address, then press Camera again.";
+        return `${forbidden("camera")}Camera again.`;
       case "NotFoundError":
       case "OverconstrainedError":
         return "No camera was found. Plug one in and press Camera again.";

@@ -152,6 +152,18 @@ export class Transcript {
   }
 
   /**
+   * Words before the answer that are no part of it.
+   * @param {string} id
+   * @param {string} words
+   */
+  remark(id, words) {
+    const remark = document.createElement("small");
+    remark.textContent = words;
+    const { said } = this.entry(id, "assistant");
+    this.keepingToTheEnd(() => said.before(remark));
+  }
+
+  /**
    * @param {string} id
    * @param {string} note
    * @param {string} title what exactly the note says

@@ -7,6 +7,7 @@ const NAMES = {
   first_token_ms: "First word thought",
   first_clause_ms: "First clause ready",
   commit_ms: "Sure you were done",
+  bridge_ms: "You are told to wait",
   first_audio_ms: "Speech sent",
   heard_ms: "You hear it",
 };

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from assistant.record.recorder import Recorder
 from audio.types import INPUT_RATE, Samples
 from pipeline import events
-from pipeline.engines import VAD_WINDOW, Engines, Picture, VoiceDetector
+from pipeline.engines import VAD_WINDOW, Asker, Engines, Picture, VoiceDetector
 from pipeline.history import Item, Spoken, Text, ToolResult
 from pipeline.ids import random_id
 from pipeline.session import Session
@@ -61,7 +62,7 @@ def record(
     before = set(root.iterdir())
     engines = Engines(vad or LevelVad(), talk.turn, talk.stt, talk.live, talk.llm, talk.tts)
     begin = recorder(f"sess_{len(before)}", Session)
-    talk.session = begin(engines, talk.settings, new_id=random_id)  # type: ignore[assignment]
+    talk.session = begin(engines, talk.settings, new_id=random_id, asker=Asker())  # type: ignore[assignment]
     try:
         talk.hold(script, read=read)  # type: ignore[arg-type]
     finally:
@@ -149,6 +150,15 @@ async def function(talk: Talk) -> None:
     result = ToolResult(called.item.call.call_id, "Paris")
     await talk.ask(events.CreateItem(Item("result", "tool", (result,))))
     await talk.ask(events.CreateResponse())
+    await talk.hush(12.0)
+
+
+async def announced(talk: Talk) -> None:
+    """A route that is wished for, and a timer that ends during the reply."""
+    await talk.ask(events.Update(replace(talk.settings, route="best")))
+    await talk.utter(1.0)
+    await talk.hush(1.0)
+    await talk.ask(events.Announce("Your pasta timer is over."))
     await talk.hush(12.0)
 
 

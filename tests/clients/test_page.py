@@ -1,5 +1,6 @@
 """The page in Chromium against a scripted server: what needs no model."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.clients.chromium import launched, needs_chromium, opened, servers, state, type_in, wait
-from tests.clients.conftest import tone
+from tests.clients.conftest import pcm, tone
 
 pytestmark = needs_chromium
 
@@ -89,6 +90,47 @@ def test_barge_in_silences_at_once_and_says_how_much_was_heard(chromium: Browser
     [event] = truncated
     assert (event["item_id"], event["content_index"]) == ("assistant_1", 0)
     assert 300 < event["audio_end_ms"] < 3_000
+
+
+def test_a_bridge_is_a_remark_and_the_answer_says_where_and_why_it_was_made(chromium: Browser, served: Any) -> None:
+    told: list[Any] = []
+
+    async def script(conversation: Any) -> None:
+        told.append(await conversation.receive("session.update"))
+        await conversation.user_said("How old is the bridge?")
+        place = {"response_id": "response_1", "item_id": "assistant_1", "content_index": 0}
+        await conversation.send("response.created", response={"id": "response_1", "status": "in_progress"})
+        await conversation.send("parley.bridge", audio_start_ms=0, text="Let me look that up.", **place)
+        for piece in np.array_split(tone(0.5), 5):
+            await conversation.send("response.output_audio.delta", delta=pcm(piece), output_index=0, **place)
+        await conversation.hear(1.0)
+        await conversation.begin_answer("It is old.", tone(0.5))
+        made = {"made_on": "cloud", "made_by": "big", "reason": "It asks for facts."}
+        moments = {"bridge_ms": 900, "first_audio_ms": 1900}
+        left = [{"what": "text", "to": "api.example.com"}]
+        await conversation.send("parley.turn.timings", response_id="response_1", left_machine=left, **made, **moments)
+        await conversation.end_answer()
+        await conversation.until_gone()
+
+    with opened(chromium, served(script).url, viewport={"width": 1280, "height": 900}) as page:
+        page.locator("#talk").click()
+        remark, note = (
+            page.locator("#transcript .assistant small").first,
+            page.locator("#transcript .assistant small").last,
+        )
+        expect(remark).to_have_text("Let me look that up.")
+        expect(page.locator("#transcript .assistant p")).to_have_text("It is old.")
+        expect(page.locator("#announcer")).to_contain_text("Parley: It is old.")
+        expect(page.locator("#announcer")).not_to_contain_text("look that up")
+        # A second passed between the remark and the answer: the answer is what the person waited for.
+        expect(note).to_have_text(re.compile(r"^answered after [1-9]\.\d\d s · in the cloud$"))
+        expect(note).to_have_attribute("title", re.compile(r"It asks for facts\.$"))
+        expect(page.locator("#account-place")).to_have_text(
+            "Answered by big in the cloud. It asks for facts. What left this machine: text to api.example.com."
+        )
+        expect(page.locator("#waterfall")).to_contain_text("You are told to wait")
+        expect(page.locator("#whereabouts")).to_have_text("Answered in the cloud")
+    assert told[0]["session"]["parley"]["route"] is True
 
 
 def test_escape_stops_the_answer(chromium: Browser, served: Any) -> None:
