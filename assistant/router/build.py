@@ -45,8 +45,8 @@ async def open_elsewhere(
         preset = router_settings(config).preset
         if embedder is None and FAR[preset.personal_floor] < FAR[preset.floor]:
             log.warning(
-                "Without [embeddings] nobody can tell what is personal: with the preset %r, all turns go no farther than "
-                "%r. Set [embeddings] engine, or personal_floor in a preset of your own.",
+                "Without [embeddings] nobody can tell what is personal: with the preset %r, all turns go no farther "
+                "than %r. Set [embeddings] engine, or personal_floor in a preset of your own.",
                 preset.name,
                 preset.personal_floor,
             )
