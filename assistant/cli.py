@@ -1,4 +1,4 @@
-"""The command line: `parley serve`, `replay`, `ledger`, `models`, `backends`, `doctor`, and what clients add.
+"""The command line: `parley serve`, `replay`, `ledger`, `memory`, `models`, `backends`, `doctor`, and what clients add.
 
 Exit codes: 0 done, 1 something checked is not as it should be, 2 it can't be done (one sentence says why), 130 stopped
 by Ctrl-C.
@@ -26,6 +26,7 @@ from assistant import commands, config
 from assistant.catalogue import ModelError, find, size
 from assistant.cpu import share_machine
 from assistant.doctor import Verdict, examine
+from assistant.memory.command import memory
 from assistant.models import State, Store
 from assistant.privacy.command import ledger
 from assistant.record.command import replay
@@ -145,6 +146,7 @@ def serve(record: Path | None, profile: str | None, file: Path | None, **server:
 main.add_command(replay)
 main.add_command(ledger)
 main.add_command(backends)
+main.add_command(memory)
 
 
 @main.group()

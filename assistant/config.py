@@ -39,9 +39,20 @@ class Server(_Section):
     tls_self_signed: bool
 
 
+class ApiKey(_Section):
+    """A program that has a key of its own, and what it may ask for; None: as much as it likes."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,39}$")
+    key_env: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,99}$")
+    requests_a_minute: int | None = Field(default=None, ge=1)
+    at_once: int | None = Field(default=None, ge=1)
+    daily_cost: float | None = Field(default=None, ge=0)
+
+
 class Api(_Section):
     """What requests over plain HTTP may take."""
 
+    keys: tuple[ApiKey, ...]
     max_requests: int = Field(ge=1)
     max_upload_bytes: int = Field(ge=65536)
     max_request_s: float = Field(gt=0)
@@ -170,6 +181,21 @@ class Store(_Section):
     url: str
 
 
+class Embeddings(_Section):
+    """What tells what sentences mean."""
+
+    engine: Literal["minilm", "none"]
+    model: str
+
+
+class Memory(_Section):
+    """What is kept of what people say."""
+
+    conversations: bool
+    retention_days: int = Field(ge=1, le=36500)
+    most_relevant: int = Field(ge=0, le=10)
+
+
 class Privacy(_Section):
     """What is hidden before words leave this machine for the cloud."""
 
@@ -226,6 +252,8 @@ class Config(_Section):
     router: Router
     tts: Tts
     store: Store
+    embeddings: Embeddings
+    memory: Memory
     privacy: Privacy
     budget: Budget
     log: Log
@@ -252,6 +280,8 @@ class Config(_Section):
         if self.live.engine != "none":
             wanted.append(self.live.model)
         wanted += [self.llm.model, self.tts.model]
+        if self.embeddings.engine != "none":
+            wanted.append(self.embeddings.model)
         return tuple(dict.fromkeys(wanted))
 
     def settings(self) -> Settings:
@@ -333,6 +363,8 @@ def _explain(error: ValidationError, origin: dict[tuple[str, ...], str], merged:
 
 
 def _place(at: tuple[str, ...], merged: dict[str, Any]) -> str:
+    if at[:2] == ("api", "keys") and len(at) > 2:
+        return " ".join(("[[api.keys]]", f"number {int(at[2]) + 1}", *at[3:]))
     if len(at) > 1 and at[0] == "backends":
         backend = merged["backends"][int(at[1])]
         name = backend.get("name", "") if isinstance(backend, dict) else ""
@@ -358,8 +390,10 @@ def _sentence(
         case "value_error":
             return f"{where}: {problem['ctx']['error']}"
         case _:
-            message = problem["msg"].removeprefix("Input ").rstrip(".")
-            return f"{where}: it {message}, and it is {problem['input']!r}."
+            message = problem["msg"].removeprefix("Input ").removeprefix("String ").rstrip(".")
+            # A name that can't be a variable's may be the key itself.
+            found = "" if at[-1:] == ("key_env",) else f", and it is {problem['input']!r}"
+            return f"{where}: it {message}{found}."
 
 
 def _keys(at: tuple[str, ...]) -> list[str]:

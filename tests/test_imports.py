@@ -33,6 +33,7 @@ HEAVY = {
     "soxr",
     "sqlalchemy",
     "starlette",
+    "tokenizers",
     "uvicorn",
     "xllamacpp",
 }

@@ -24,6 +24,9 @@ log = logging.getLogger(__name__)
 _RETRY_WITHIN_S: Final = 0.5
 """A backend that fails so soon may be asked again, where nobody better is left."""
 
+_STALL_S: Final = 2.5
+"""A spoken answer goes on elsewhere when its next words take longer: what was said before is spoken by then."""
+
 _LEAST_TOKENS: Final = 16
 """What an answer may have left at least, when it goes on."""
 
@@ -188,7 +191,7 @@ class Answering:
                     yield routed
                 if notice := self._notice(winner.choice):
                     yield TextDelta(self._told.feed(notice + " "))
-                self._source = winner.pump.pieces()
+                self._source = winner.pump.pieces(self._patience_s)
                 return
             if self._now() >= bridge_at:
                 bridge_at = math.inf
@@ -236,6 +239,11 @@ class Answering:
         notice = None if self._told.text else self._ways.notice(choice, self._failed)
         self._noticed = self._noticed or notice is not None
         return notice
+
+    @property
+    def _patience_s(self) -> float | None:
+        """How long the next words may take. A call is whole when it comes, and may be long in coming."""
+        return _STALL_S if self._request.spoken and self._left and not self._request.toolbox.may_call else None
 
     def _waited_s(self) -> float:
         """Return how long somebody has been waiting for the first words."""

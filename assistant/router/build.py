@@ -1,11 +1,72 @@
-"""The router's settings, from the configuration."""
+"""Builds the router from the configuration: what is asked elsewhere, what watches over it, and how it is decided."""
 
+import logging
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 
 from assistant.config import Config, OwnPreset
-from assistant.router.decision import PRESETS, Preset
+from assistant.embeddings import MiniLm
+from assistant.memory.build import build_embedder
+from assistant.privacy.build import build_budgets, build_masks
+from assistant.privacy.ledger import Ledger
+from assistant.router.classifier import KindClassifier
+from assistant.router.decision import FAR, PRESETS, Preset
 from assistant.router.plan import Device
-from assistant.router.router import RouterSettings
+from assistant.router.registry import opened
+from assistant.router.router import Parts, Router, RouterSettings
+from assistant.store.database import Database
+from pipeline.engines import LanguageModel
+
+log = logging.getLogger(__name__)
+
+
+@asynccontextmanager
+async def open_elsewhere(
+    config: Config, embeddings: Path | None, *, database: Database | None = None, embedder: MiniLm | None = None
+) -> AsyncIterator[Parts]:
+    """Open what is needed to ask others: backends, ledger, budgets, masks and the classifier; close it at the end.
+
+    Without [[backends]] there is nothing to open, and no file is touched. `embeddings` is the folder of the model that
+    tells kinds of turns apart, None where there is none. A `database` or an `embedder` that is there already is used,
+    and stays open. Raises ConfigError and StoreError.
+    """
+    if not config.backends:
+        yield Parts()
+        return
+    async with AsyncExitStack() as stack:
+        if database is None:
+            database = await stack.enter_async_context(await Database.open(config.store.url))
+        if embedder is None and (embedder := build_embedder(config, embeddings)) is not None:
+            stack.callback(embedder.close)
+        if embedder is not None:
+            await embedder.warm()
+        preset = router_settings(config).preset
+        if embedder is None and FAR[preset.personal_floor] < FAR[preset.floor]:
+            log.warning(
+                "Without [embeddings] nobody can tell what is personal: with the preset %r, all turns go no farther "
+                "than %r. Set [embeddings] engine, or personal_floor in a preset of your own.",
+                preset.name,
+                preset.personal_floor,
+            )
+        backends = await stack.enter_async_context(opened(config.backends, database))
+        budgets = build_budgets(config, [backend.profile for backend in backends])
+        ledger = await stack.enter_async_context(Ledger(database, budgets))
+        yield Parts(
+            backends=backends,
+            classifier=None if embedder is None else KindClassifier(embedder),
+            masks=build_masks(config),
+            ledger=ledger,
+            budgets=budgets,
+        )
+
+
+def routed(embedded: LanguageModel, config: Config, parts: Parts) -> LanguageModel:
+    """Return the router over these parts; where there are none, the embedded model itself."""
+    if not parts.backends and parts.reflexes is None and parts.recall is None:
+        return embedded
+    return Router(embedded, parts, router_settings(config))
 
 
 def router_settings(config: Config) -> RouterSettings:

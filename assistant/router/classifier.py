@@ -7,8 +7,8 @@ from assistant.router.kind_head import FOREIGN, Head, plain
 from assistant.router.kinds import Guess, Kind
 
 PERSONAL_FROM: Final = 0.3
-"""How probable it must be that a turn is personal to be taken for it, whatever is more probable: a mistake the other way
-would tell a stranger. In cross-validation this finds 94 of 100 personal sentences."""
+"""How probable it must be that a turn is personal to be taken for it, whatever is more probable: a mistake the other
+way would tell a stranger. In cross-validation this finds 94 of 100 personal sentences."""
 
 UNSURE: Final = Guess(Kind.PERSONAL, 0.0)
 """What nobody can tell: it might be personal. Another language, for one: the vectors know English only."""

@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, Self, TypeAlias
 
@@ -73,4 +74,4 @@ def _terms(text: str) -> Iterator[str]:
     words = _WORD.findall(text)
     yield from words
     ends = ["<", *words, ">"]
-    yield from (f"{first} {second}" for first, second in zip(ends, ends[1:], strict=False))
+    yield from (f"{first} {second}" for first, second in pairwise(ends))

@@ -22,15 +22,19 @@ class Pump:
         self._rest: asyncio.Queue[_Piece] = asyncio.Queue(_PIECES)  # full: the backend waits until somebody reads
         self._task = asyncio.create_task(self._take(stream))
 
-    async def pieces(self) -> AsyncGenerator[Generated, None]:
-        """Yield the pieces, and raise what the stream raised. Closes the stream at the end."""
+    async def pieces(self, patience_s: float | None = None) -> AsyncGenerator[Generated, None]:
+        """Yield the pieces, and raise what the stream raised. Closes the stream at the end.
+
+        Raises TimeoutError where a piece after the first takes longer than `patience_s`.
+        """
         try:
             piece = await self.first
             while piece is not None:
                 if isinstance(piece, Exception):
                     raise piece
                 yield piece
-                piece = await self._rest.get()
+                async with asyncio.timeout(patience_s):
+                    piece = await self._rest.get()
         finally:
             await self.close()
 

@@ -45,7 +45,8 @@ def why_first(need: Need, chosen: Candidate, others: Sequence[Candidate], refuse
     if need.big and chosen.place != "device":
         return f"You asked for the big brain: {chosen.name} is the best that may be asked."
     if others:
-        return f"{_CALLED[need.guess.kind]}: {_merit(chosen, others)} ({_terms(chosen)})."
+        about = _CALLED[need.guess.kind] if need.guess.confidence else "Whatever this is about"
+        return f"{about}: {_merit(chosen, others)} ({_terms(chosen)})."
     if refused:
         best = max(refused, key=lambda refusal: refusal.candidate.quality)
         return f"Nobody else may be asked. {best.reason}"

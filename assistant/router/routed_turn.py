@@ -17,6 +17,7 @@ from assistant.router.plan import with_facts, without_pictures
 from assistant.router.policy import decide
 from assistant.router.sending import Errand, Sender
 from assistant.router.tools import ASK_EXPERT, MOST_ROUNDS, ServerTool, offered, result
+from assistant.router.withholding import without
 from pipeline.engines import (
     Bridge,
     ChatMessage,
@@ -43,6 +44,10 @@ class Turn:
     decision: Decision
     facts: tuple[str, ...]
     conversation: Conversation
+    between_us: tuple[bool, ...] = ()
+    """For each message of the request, whether it stays on this machine."""
+    personal: tuple[bool, ...] = ()
+    """For each, whether it goes no farther than what is personal."""
 
 
 class RoutedTurn:
@@ -148,6 +153,11 @@ class RoutedTurn:
             toolbox = offered(request.toolbox, self._tools, candidate.place)
             # Without its functions, a model would not understand the calls that it has made.
             request = replace(request, toolbox=replace(toolbox, choice="none") if self._last_round else toolbox)
+        if candidate.place != "device":
+            withheld = self._turn.between_us
+            if FAR[candidate.place] > FAR[self._turn.preset.personal_floor]:
+                withheld = tuple(map(any, zip(withheld, self._turn.personal, strict=True)))
+            request = without(request, withheld)
         if FAR[candidate.place] <= FAR[self._turn.preset.personal_floor]:
             request = with_facts(request, self._turn.facts)
         if candidate.embedded:

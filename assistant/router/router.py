@@ -6,13 +6,15 @@ model on this machine answers is begun at once, as a guess; nothing is sent else
 
 import logging
 import math
+from collections import OrderedDict
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from assistant.router.answering import NobodyAnsweredError
 from assistant.router.conversations import Conversation, Conversations
-from assistant.router.decision import PRESETS, Candidate, Choice, Decision, Need, Preset
+from assistant.router.decision import FAR, PRESETS, Candidate, Choice, Decision, Need, Preset
 from assistant.router.kinds import Guess, Kind
 from assistant.router.notices import Notice, words
 from assistant.router.parts import Backend, Budgets, Classifier, Ledger, Masks, Recall, Reflex, Reflexes
@@ -22,6 +24,7 @@ from assistant.router.routed_turn import RoutedTurn, Turn
 from assistant.router.sending import Sender
 from assistant.router.tools import ASK_EXPERT, ASK_LOCAL, ServerTool, asking, offered
 from assistant.router.wishes import Wish, Wishes, acknowledgement, wishes
+from assistant.router.withholding import exchanges
 from pipeline.engines import (
     Asker,
     ChatMessage,
@@ -37,7 +40,10 @@ log = logging.getLogger(__name__)
 
 _NOTHING_SPENT: Final = Finish("stop", 0, 0, 0)
 _UNKNOWN: Final = Guess(Kind.CHAT, 0.0)
+_PERHAPS_PERSONAL: Final = Guess(Kind.PERSONAL, 0.0)
+"""What nobody can tell must not be told to strangers."""
 
+_MOST_GUESSES: Final = 2000
 _EXPERT: Final = "Answer in one to three plain sentences. Another assistant passes your answer on to a person."
 _DELEGATED_TOKENS: Final = 250
 
@@ -79,6 +85,8 @@ class Router:
         self._backends = {backend.name: backend for backend in parts.backends}
         self._sender = Sender(parts.masks, parts.ledger)
         self._conversations = Conversations()
+        # The same words are asked about again: when a guess becomes sure, and as part of later turns.
+        self._guesses: OrderedDict[str, Guess] = OrderedDict()
 
     @property
     def takes_pictures(self) -> bool:
@@ -151,12 +159,35 @@ class Router:
         last = request.messages[-1] if request.messages else ChatMessage("user", "")
         if wanted.only is not None and last.role == "user" and request.asker.session:
             return self._acknowledge(wanted.only, request, conversation)
-        guess = await self._guess(question(request.messages).content)
         route = request.asker.route
+        named = route if route in {*self._backends, self._settings.device.name} else ""
+        if named and not request.asker.session:
+            # A program has decided that itself.
+            asked = need(request, _UNKNOWN, wanted, named)
+            return self._answer(_only(named, self._turn(request, asked, self._preset(route), (), conversation)))
         preset = self._preset(route)
-        asked = need(request, guess, wanted, route if route in self._backends else "")
+        farthest = "device" if wanted.private else preset.floor
+        # Where no backend may be asked anyway, nobody need know what kind of turn it is.
+        free = any(FAR[backend.place] <= FAR[farthest] for backend in self._parts.backends)
+        guess = await self._guess(question(request.messages).content) if free else _UNKNOWN
+        if free and not request.asker.session:
+            # What a program asks is one whole: where something of it stays here, all of it does.
+            wanted = replace(wanted, private=any(wanted.between_us))
+            guess = Guess(Kind.PERSONAL) if any(await self._personal(request)) else guess
+        asked = need(request, guess, wanted, named)
         turn = self._turn(request, asked, preset, await self._facts(request), conversation)
+        if request.asker.session and any(choice.candidate.place != "device" for choice in turn.decision.order):
+            turn = replace(
+                turn,
+                between_us=exchanges(request.messages, wanted.between_us),
+                personal=exchanges(request.messages, [*(await self._personal(request))[:-1], False]),
+            )
         return self._answer(turn)
+
+    async def _personal(self, request: ChatRequest) -> list[bool]:
+        """Return of each of the user's messages whether it is personal."""
+        said = [message.content for message in request.messages if message.role == "user"]
+        return [(await self._guess(text)).kind is Kind.PERSONAL for text in said]
 
     async def _answer(self, turn: Turn) -> AsyncGenerator[Generated, None]:
         request, conversation = turn.request, turn.conversation
@@ -213,13 +244,21 @@ class Router:
         return self._settings.presets.get(route, self._settings.preset)
 
     async def _guess(self, text: str) -> Guess:
-        if self._parts.classifier is None or not text:
+        if not text:
             return _UNKNOWN
+        if self._parts.classifier is None:
+            return _PERHAPS_PERSONAL
+        if (known := self._guesses.get(text)) is not None:
+            return known
         try:
-            return await self._parts.classifier.kind(text)
+            guess = await self._parts.classifier.kind(text)
         except Exception as error:  # noqa: BLE001 - the turn goes on without it
             log.warning("The kind of a turn could not be told: %s", type(error).__name__)
-            return Guess(Kind.PERSONAL, 0.0)  # it might be
+            return _PERHAPS_PERSONAL
+        self._guesses[text] = guess
+        if len(self._guesses) > _MOST_GUESSES:
+            self._guesses.popitem(last=False)
+        return guess
 
     async def _facts(self, request: ChatRequest) -> tuple[str, ...]:
         text = question(request.messages).content
@@ -263,6 +302,15 @@ class Router:
         """Put one question to the model on this machine."""
         request = ChatRequest((ChatMessage("user", asked),), max_tokens=_DELEGATED_TOKENS, asker=asker)
         return await _text(self._embedded.stream(request))
+
+
+def _only(named: str, turn: Turn) -> Turn:
+    """Return the turn with nobody to ask but the one that a program named. Raises NobodyAnsweredError."""
+    order = tuple(choice for choice in turn.decision.order if choice.candidate.name == named)
+    if not order:
+        reasons = " ".join(each.reason for each in turn.decision.refused if each.candidate.name == named)
+        raise NobodyAnsweredError(f"{named} can't be asked. {reasons}")
+    return replace(turn, decision=replace(turn.decision, order=order))
 
 
 async def _text(stream: AsyncGenerator[Generated, None]) -> str:

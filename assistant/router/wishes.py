@@ -129,6 +129,8 @@ class Wishes:
     private: bool
     only: Wish | None
     """The wish, where the last message says nothing else."""
+    between_us: tuple[bool, ...] = ()
+    """For each user's message, whether it was said in confidence. That stays so when the wish is taken back later."""
 
 
 def wishes(messages: Iterable[ChatMessage], *, private: bool) -> Wishes:
@@ -138,12 +140,16 @@ def wishes(messages: Iterable[ChatMessage], *, private: bool) -> Wishes:
     holds in a conversation that is resumed.
     """
     said = [wish(message.content) for message in messages if message.role == "user"]
+    # The context may have lost the wish that is taken back in it.
+    private = not next((each.private for each in said if each.private is not None), not private)
+    between_us = []
     for each in said:
         private = private if each.private is None else each.private
+        between_us.append(private)
     last = said[-1] if said else NO_WISH
     before = said[-2] if len(said) > 1 else NO_WISH
     only = last if last.whole else None
-    return Wishes(last.big or (before.big and before.whole), private, only)
+    return Wishes(last.big or (before.big and before.whole), private, only, tuple(between_us))
 
 
 _SAID: Final = {

@@ -21,6 +21,7 @@ from starlette.websockets import WebSocket
 from assistant.config import Config
 from assistant.models import Store
 from assistant.privacy.ledger import Ledger
+from assistant.server.api.programs import Programs, programs_of
 from assistant.server.api.routes import api_routes
 from assistant.server.auth import Guard, token_of_environment
 from assistant.server.client_secrets import ClientSecrets, Desk
@@ -120,22 +121,24 @@ def build_app(  # noqa: PLR0913 - each is a part of the server
     token: str | None = None,
     begin: NewConversation = Session,
     record: Recording | None = None,
+    programs: Programs | None = None,
     now: Callable[[], float] = time.time,
 ) -> Starlette:
     """Return the ASGI app. Without `engines` it answers 503 until `app.state.house.warm(engines)`.
 
     `token` is what clients must show, where there is one; `begin` starts a conversation; `record` has it recorded;
-    ephemeral keys expire by `now`, in seconds since 1970.
+    `programs` have keys of their own; ephemeral keys expire by `now`, in seconds since 1970.
     """
     for suffix, kind in _TYPES.items():
         mimetypes.add_type(kind, suffix)
     house = _House(config, engines, begin, record)
     secrets = ClientSecrets(now)
+    programs = programs or Programs(now=time.monotonic)
     api = [
         WebSocketRoute("/realtime", house.realtime),
         Route("/realtime", wants_websocket),
         Route("/realtime/client_secrets", Desk(config, secrets).create, methods=["POST"]),
-        *api_routes(config, lambda: house.engines),
+        *api_routes(config, lambda: house.engines, programs),
         *ledger_routes(lambda: house.ledger),
         WebSocketRoute("/{path:path}", no_websocket),
     ]
@@ -147,7 +150,14 @@ def build_app(  # noqa: PLR0913 - each is a part of the server
             Mount("/", _Page(directory=PAGE, html=True, check_dir=False)),
         ],
         middleware=[
-            Middleware(Guard, server=config.server, token=token, secrets=secrets, guesses=Guesses(time.monotonic))
+            Middleware(
+                Guard,
+                server=config.server,
+                token=token,
+                secrets=secrets,
+                guesses=Guesses(time.monotonic),
+                programs=programs,
+            )
         ],
         exception_handlers={HTTPException: explain},
     )
@@ -170,8 +180,9 @@ async def serve(
     """
     _log(config)
     token = token_of_environment(config.server.host)
+    programs = Programs(programs_of(config.api), now=time.monotonic)
     with bind(config.server) as bound:
-        app = build_app(config, token=token, record=record)
+        app = build_app(config, token=token, record=record, programs=programs)
         context = None if tls is None else tls.context
         listener = Listener(app, config.server, context, on_stop=app.state.house.lives.end_waiting)
         url = url_of(bound, secure=tls is not None)
@@ -202,5 +213,5 @@ def _log(config: Config) -> None:
         level=config.log.level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
     )
     # These write URLs and headers, and a header holds the key; the last one, the language of whoever speaks.
-    for name in ("uvicorn", "uvicorn.error", "websockets", "faster_whisper"):
+    for name in ("uvicorn", "uvicorn.error", "websockets", "faster_whisper", "openai", "httpx2", "httpcore2"):
         logging.getLogger(name).setLevel(logging.WARNING)

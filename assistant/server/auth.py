@@ -1,7 +1,8 @@
 """Who may come in: the host name that was asked for, the page that asks, and the key.
 
 The token comes from the environment (PARLEY_TOKEN). A server on a loopback address may do without; any other needs one.
-Whoever has it may make ephemeral keys, which open conversations and nothing else.
+Whoever has it may make ephemeral keys, which open conversations and nothing else. Programs may have keys of their own,
+which open chats, speech, transcriptions and the list of models, and nothing else.
 Browsers send no token of their own accord, so the checks of Host and Origin keep foreign web pages out of a server
 that has none: Origin says whose page it is, Host unmasks a foreign name that was made to point here (DNS rebinding).
 """
@@ -19,6 +20,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from assistant.config import Server
+from assistant.server.api.programs import Program, Programs, admit
 from assistant.server.client_secrets import PREFIX, ClientSecret, ClientSecrets, opens
 from assistant.server.guesses import Guesses
 from assistant.server.http_errors import API, refusal
@@ -29,6 +31,7 @@ logger = logging.getLogger(__name__)
 TOKEN_VARIABLE: Final = "PARLEY_TOKEN"
 _KEY_SUBPROTOCOL: Final = "openai-insecure-api-key."
 _CONVERSATIONS: Final = "/v1/realtime"
+_OPEN_TO_PROGRAMS: Final = ("/v1/chat/completions", "/v1/audio/", "/v1/models")
 _MOST_KEYS: Final = 4
 """Keys in one request: more would be guesses in bulk."""
 
@@ -60,10 +63,18 @@ def is_loopback(host: str) -> bool:
 class Guard:
     """ASGI middleware that answers 401 or 403, before any upgrade, to whom may not come in."""
 
-    def __init__(
-        self, app: ASGIApp, *, server: Server, token: str | None, secrets: ClientSecrets, guesses: Guesses
+    def __init__(  # noqa: PLR0913 - what it looks at
+        self,
+        app: ASGIApp,
+        *,
+        server: Server,
+        token: str | None,
+        secrets: ClientSecrets,
+        guesses: Guesses,
+        programs: Programs,
     ) -> None:
         self._app = app
+        self._programs = programs
         self._secrets = secrets
         self._guesses = guesses
         self._token = None if token is None else token.encode()
@@ -92,9 +103,14 @@ class Guard:
             return None
         return self._examine(scope, _keys(headers, scope.get("subprotocols", ())))
 
-    def _examine(self, scope: Scope, keys: Sequence[str]) -> Response | None:
-        """Look at the keys that a request shows. Without a token only ephemeral keys matter: they bring settings."""
+    def _examine(self, scope: Scope, keys: Sequence[str]) -> Response | None:  # noqa: PLR0911 - one for each kind of key
+        """Look at the keys that a request shows.
+
+        Without a token only ephemeral keys and programs' keys matter: they bring settings, and limits.
+        """
         if self._token is None and not any(key.startswith(PREFIX) for key in keys):
+            if (program := self._programs.find(keys)) is not None:
+                admit(scope, program)
             return None
         if not keys:
             return _wrong_key("An API key is needed.")
@@ -108,6 +124,8 @@ class Guard:
         secret = self._secrets.find(keys)
         if secret is not None:
             return _admit(scope, secret)
+        if (program := self._programs.find(keys)) is not None:
+            return _admit_program(scope, program)
         return None if self._is_token(keys) else self._wrong(address, keys)
 
     def _is_token(self, keys: Sequence[str]) -> bool:
@@ -146,6 +164,14 @@ def _admit(scope: Scope, secret: ClientSecret) -> Response | None:
         return None
     message = "An ephemeral key opens conversations and nothing else. Send the server's token as the API key."
     return refusal(403, "ephemeral_key", message)
+
+
+def _admit_program(scope: Scope, program: Program) -> Response | None:
+    if scope["type"] == "http" and scope["path"].startswith(_OPEN_TO_PROGRAMS):
+        admit(scope, program)
+        return None
+    message = "A program's key is for chats, speech, transcriptions and models. Send the server's token as the API key."
+    return refusal(403, "program_key", message)
 
 
 def _is_guarded(scope: Scope) -> bool:

@@ -110,6 +110,26 @@ class Database:
         except OSError as error:  # asyncpg's own, as it comes
             raise explain(error, self._engine.url) or error from error
 
+    async def compact(self, table: str) -> None:
+        """Write what is left of a table anew, so that nothing of what was deleted stays on the disk.
+
+        Of SQLite, that is the whole file and its log; PostgreSQL's own log keeps what it keeps. Waits for others that
+        write, and a few seconds for programs that read.
+        """
+        with _explained(self._engine.url):
+            async with self._turn or nullcontext(), self._engine.connect() as connection:
+                if not self.is_sqlite:
+                    plain = await connection.execution_options(isolation_level="AUTOCOMMIT")
+                    await plain.exec_driver_sql(f'VACUUM (FULL) "{table}"')
+                    return
+                # Outside of any transaction: SQLAlchemy has begun none on it.
+                driver = (await connection.get_raw_connection()).driver_connection
+                assert driver is not None
+                for statement in ("VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"):
+                    cursor = await driver.execute(statement)
+                    await cursor.fetchall()
+                    await cursor.close()
+
     async def close(self) -> None:
         """Close all connections. Harmless when done twice."""
         await self._engine.dispose()
@@ -194,7 +214,8 @@ def _prepare(connection: Any, _record: object) -> None:
     connection.isolation_level = None
     cursor = connection.cursor()
     # FULL: what was committed is on the disk, so that the ledger holds also after a power cut.
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+    # What is deleted is overwritten.
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 

@@ -7,6 +7,7 @@ import logging
 import pytest
 
 from assistant.config import load
+from assistant.server.api.programs import Programs
 from assistant.server.auth import Guard, is_loopback, token_of_environment
 from assistant.server.client_secrets import ClientSecrets, beginning
 from assistant.server.guesses import BURST, REGAIN_S, Guesses
@@ -30,7 +31,14 @@ class Door:
         self.clock = Clock()
         self.secrets = ClientSecrets(self.clock)
         self.guesses = Guesses(self.clock)
-        self.guard = Guard(self.inside, server=server, token=token, secrets=self.secrets, guesses=self.guesses)
+        self.guard = Guard(
+            self.inside,
+            server=server,
+            token=token,
+            secrets=self.secrets,
+            guesses=self.guesses,
+            programs=Programs(now=self.clock),
+        )
         self.beginning = None
 
     async def inside(self, scope, receive, send):

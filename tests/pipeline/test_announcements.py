@@ -196,6 +196,22 @@ def test_a_client_s_request_in_the_same_moment_is_answered_before_or_after_it() 
     assert talk.of(events.Rejected) == []
 
 
+def test_it_waits_for_a_reply_though_the_user_s_words_were_taken_back() -> None:
+    """A client asks for an answer while the user speaks, and forgets what the user said: the floor is the reply's."""
+    talk = Conversation(llm=LONG)
+
+    async def ring(talk: Conversation) -> None:
+        await talk.ask(events.CreateItem(HELLO))
+        await talk.say(0.5)
+        await talk.ask(events.CreateResponse())
+        await talk.ask(events.Clear())
+        await talk.ask(PASTA)
+        await asyncio.sleep(15.0)
+
+    talk.hold(ring)
+    assert said(talk) == [LONG.answers[0], PASTA.text]
+
+
 def test_a_voice_that_fails_fails_it_and_the_session_goes_on() -> None:
     talk = Conversation()
     talk.tts.error = RuntimeError("no voice")

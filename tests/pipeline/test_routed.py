@@ -11,7 +11,7 @@ from pipeline import events
 from pipeline.engines import Adjusted, Bridge, Finish, Routed, TakenBack, TextDelta, Tool, Toolbox, ToolCall
 from pipeline.history import Clause, Spoken, heard
 from pipeline.lanes import Lane
-from pipeline.turn import APOLOGY
+from pipeline.turn import APOLOGY, FRAME_S, LEAD_S
 from tests.pipeline.doubles import WAIT, Conversation, RoutedLlm, ScriptedStt, taking
 from tests.pipeline.scripts import HELLO, ended, one_question, rejected
 
@@ -29,6 +29,16 @@ def routed(*script: object) -> RoutedLlm:
 
 def sound_s(talk: Conversation) -> float:
     return sum(len(event.samples) for event in talk.of(events.ResponseAudio)) / OUTPUT_RATE
+
+
+def ahead_s(talk: Conversation) -> float:
+    """How far ahead of its playback sound was sent, at the most; a gap plays as silence."""
+    silent_at, most_s = 0.0, 0.0
+    for stamped in talk.log:
+        if isinstance(stamped.event, events.ResponseAudio):
+            silent_at = max(silent_at, stamped.at) + len(stamped.event.samples) / OUTPUT_RATE
+            most_s = max(most_s, silent_at - stamped.at)
+    return most_s
 
 
 def texts(talk: Conversation) -> str:
@@ -249,6 +259,7 @@ def test_who_heard_only_a_bridge_hears_of_the_failure(after_s: float) -> None:
     assert first.text == "Sorry,"
     assert first.at_s == pytest.approx(bridge_s + 0.35, abs=0.1)
     assert bridge_s == pytest.approx(min(2.0, after_s + 0.3), abs=0.15)
+    assert ahead_s(talk) < LEAD_S + FRAME_S + 0.01
 
 
 # --- A model that fails in mid-answer ---
@@ -322,9 +333,10 @@ def test_speed_holds_for_later_clauses_and_turns() -> None:
 
 
 def test_nothing_is_adjusted_before_the_commit() -> None:
-    talk = Conversation(llm=routed(HERE, Adjusted(volume=0.2, speed=1.2), TextDelta("Like this?"), END))
+    llm = routed(HERE, Adjusted(volume=0.2, speed=1.2), TextDelta("Like this?"), END)
+    talk = Conversation(llm=llm, stt=ScriptedStt(takes_s=0.02))
     talk.hold(one_question)
-    assert talk.at(events.ResponseStarted) <= talk.at(events.SpeechAdjusted)
+    assert talk.kinds.index("ResponseStarted") < talk.kinds.index("SpeechAdjusted")
     assert talk.tts.speeds == [1.2]
 
 

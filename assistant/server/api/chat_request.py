@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from assistant.server.api.errors import invalid, unsupported
+from assistant.server.pictures import picture
 from assistant.server.tools import toolbox
 from pipeline.engines import NO_TOOLS, ChatMessage, Sampling, Toolbox, ToolCall
 
@@ -24,17 +25,30 @@ class TextPart(_Part):
     text: str
 
 
-class OtherPart(_Part):
-    """A picture, a sound or a file: known, so that it can be refused by name."""
+class ImageUrl(_Part):
+    """A picture, as a data URL."""
 
-    type: Literal["image_url", "input_audio", "file", "refusal"]
-    image_url: Any = None
+    url: str
+    detail: Literal["auto", "low", "high", "original"] | None = None
+
+
+class ImagePart(_Part):
+    """A picture that the user shows."""
+
+    type: Literal["image_url"]
+    image_url: ImageUrl
+
+
+class OtherPart(_Part):
+    """A sound or a file: known, so that it can be refused by name."""
+
+    type: Literal["input_audio", "file", "refusal"]
     input_audio: Any = None
     file: Any = None
     refusal: Any = None
 
 
-Part: TypeAlias = Annotated[TextPart | OtherPart, Field(discriminator="type")]
+Part: TypeAlias = Annotated[TextPart | ImagePart | OtherPart, Field(discriminator="type")]
 
 
 class Function(_Part):
@@ -185,9 +199,12 @@ class ChatBody(_Part):
             param = "response_format.json_schema"
             raise invalid(f"{param} is required with this type.", param, "missing_required_parameter")
 
-    def conversation(self) -> list[ChatMessage]:
-        """Return the messages as the language model takes them. Raises ApiError for what it can't take."""
-        return [_message(message, f"messages.{number}") for number, message in enumerate(self.messages)]
+    def conversation(self, *, pictures: bool) -> list[ChatMessage]:
+        """Return the messages as a language model takes them. Raises RequestError for what none can take.
+
+        `pictures`: some model takes those of the user's messages.
+        """
+        return [_message(message, f"messages.{number}", pictures) for number, message in enumerate(self.messages)]
 
     def toolbox(self) -> Toolbox:
         """Return what the answer may call. Raises RequestError."""
@@ -216,7 +233,7 @@ class ChatBody(_Part):
         return json.dumps(self.response_format.json_schema.schema_ if self.response_format.json_schema else {})
 
 
-def _message(message: Message, at: str) -> ChatMessage:
+def _message(message: Message, at: str, pictures: bool) -> ChatMessage:
     match message.role:
         case "function":
             raise unsupported('Use the role "tool", with the tool_call_id of the call.', f"{at}.role")
@@ -234,20 +251,34 @@ def _message(message: Message, at: str) -> ChatMessage:
             return ChatMessage("assistant", _text(message.content or "", f"{at}.content"), calls=calls)
         case "system" | "developer":
             return ChatMessage("system", _text(message.content, f"{at}.content"))
+        case "user" if pictures:
+            parts = message.content if isinstance(message.content, list) else []
+            shown = [
+                picture(part.image_url.url, part.image_url.detail, f"{at}.content.{number}.image_url.url")
+                for number, part in enumerate(parts)
+                if isinstance(part, ImagePart)
+            ]
+            return ChatMessage("user", _text(message.content, f"{at}.content", pictures=True), tuple(shown))
         case "user" | "assistant":
             return ChatMessage(message.role, _text(message.content, f"{at}.content"))
 
 
-def _text(content: str | Sequence[TextPart | OtherPart] | None, at: str) -> str:
+def _text(content: str | Sequence[TextPart | ImagePart | OtherPart] | None, at: str, *, pictures: bool = False) -> str:
     if content is None:
         raise invalid(f"{at} is required: a text, or a list of parts.", at, "missing_required_parameter")
     if isinstance(content, str):
         return content
     texts = []
     for number, part in enumerate(content):
-        if isinstance(part, OtherPart):
-            raise unsupported(
-                f"Parts of type {part.type} aren't served over HTTP yet. Send text.", f"{at}.{number}.type"
-            )
-        texts.append(part.text)
+        match part:
+            case TextPart():
+                texts.append(part.text)
+            case ImagePart() if pictures:
+                pass
+            case ImagePart():
+                message = "No model here takes pictures, or not in this role. Send text."
+                raise unsupported(message, f"{at}.{number}.type")
+            case OtherPart():
+                message = f"Parts of type {part.type} aren't served over HTTP yet. Send text."
+                raise unsupported(message, f"{at}.{number}.type")
     return "\n".join(texts)

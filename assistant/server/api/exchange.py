@@ -13,6 +13,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from assistant.config import Api, Server
 from assistant.server.api.errors import ApiError, api_error, invalid
+from assistant.server.api.programs import Programs
 from assistant.server.groups import leaves
 from assistant.server.realtime import Seats
 
@@ -35,6 +36,8 @@ class Answer:
     pieces: AsyncGenerator[bytes, None]
     whole: bool = True
     """Sent when all of it is known, so that an error has a status of its own."""
+    headers: Callable[[], Mapping[str, str]] = dict
+    """More headers, asked for when the first piece is there."""
 
 
 Answering: TypeAlias = Callable[[Request], Awaitable[Answer]]
@@ -48,8 +51,17 @@ class ClientGoneError(Exception):
 class Endpoint:
     """An ASGI app that serves one kind of request."""
 
-    def __init__(self, answering: Answering, seats: Seats, server: Server, api: Api, max_body_bytes: int) -> None:
+    def __init__(  # noqa: PLR0913, PLR0917 - what requests are limited by
+        self,
+        answering: Answering,
+        seats: Seats,
+        programs: Programs,
+        server: Server,
+        api: Api,
+        max_body_bytes: int,
+    ) -> None:
         self._answering = answering
+        self._programs = programs
         self._seats = seats
         self._send_timeout_s = server.send_timeout_s
         self._max_request_s = api.max_request_s
@@ -61,7 +73,7 @@ class Endpoint:
         request = Request(scope, body.receive)
         reply = _Reply(send, self._send_timeout_s)
         try:
-            with self._seats.one() as seated:
+            with self._programs.one(scope), self._seats.one() as seated:
                 self._check(seated)
                 async with asyncio.timeout(self._max_request_s):
                     body.check(request)
@@ -216,7 +228,7 @@ class _Reply:
 
     async def _begin(self, answer: Answer, headers: Mapping[str, str]) -> None:
         self.media_type = answer.media_type
-        named = {"content-type": answer.media_type, **headers}
+        named = {"content-type": answer.media_type, **headers, **answer.headers()}
         raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in named.items()]
         await self._put({"type": "http.response.start", "status": 200, "headers": raw})
 

@@ -7,6 +7,7 @@ from starlette.responses import JSONResponse, Response
 
 from assistant.config import Config
 from assistant.server.api.errors import ApiError
+from assistant.server.api.routing import Names
 
 
 def list_models(config: Config) -> Response:
@@ -24,7 +25,7 @@ def find_model(request: Request, config: Config) -> Response:
 
 
 def _names(config: Config) -> list[str]:
-    return list(dict.fromkeys(("parley", config.llm.model, config.stt.model, config.tts.model)))
+    return list(dict.fromkeys((*Names.of(config).listed, config.stt.model, config.tts.model)))
 
 
 def _model(name: str) -> dict[str, Any]:

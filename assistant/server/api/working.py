@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import Final, TypeVar
 
+from assistant.llm.endpoint_errors import BackendError
+from assistant.router.answering import NobodyAnsweredError
 from pipeline.errors import RequestError, Stage, StageError, failed
 from pipeline.lanes import Lane, Lanes
 
@@ -21,10 +23,10 @@ def background(lanes: Lanes) -> AbstractAsyncContextManager[None]:
 
 @contextmanager
 def engine_errors(stage: Stage, sentence: str) -> Iterator[None]:
-    """Turn whatever an engine raises into a StageError, but for what it says of the request."""
+    """Turn whatever an engine raises into a StageError, but for what it says of the request, or of another server."""
     try:
         yield
-    except (RequestError, StageError):
+    except (RequestError, StageError, BackendError, NobodyAnsweredError):
         raise
     except Exception as cause:
         raise failed(stage, sentence, cause) from cause

@@ -140,8 +140,10 @@ class ScriptedClassifier:
     guess: Guess = field(default_factory=lambda: Guess(Kind.FACT))
     guesses: dict[str, Kind] = field(default_factory=dict)
     error: Exception | None = None
+    asked: list[str] = field(default_factory=list)
 
     async def kind(self, text: str) -> Guess:
+        self.asked.append(text)
         if self.error is not None:
             raise self.error
         return Guess(self.guesses[text]) if text in self.guesses else self.guess

@@ -236,6 +236,11 @@ def test_refusals(candidate: Candidate, need: dict[str, bool], reason: str) -> N
     assert refusal.reason == reason
 
 
+def test_what_nobody_can_tell_is_not_called_small_talk() -> None:
+    decision = decide(Need(Guess(Kind.CHAT, 0.0), 100), ALL, PRESETS["balanced"])
+    assert decision.order[0].reason.startswith("Whatever this is about: cloud knows best")
+
+
 def test_what_may_be_personal_is_called_so() -> None:
     (refusal,) = decide(Need(Guess(Kind.PERSONAL, 0.1), 100), [CLOUD], PRESETS["balanced"]).refused
     assert refusal.reason == "cloud: it may be personal, and such things don't leave this machine."

@@ -284,6 +284,82 @@ def test_the_big_brain_answers_when_asked_for() -> None:
     assert run(listen(router, asks("And now?", *said))).routes == ["device"]
 
 
+RASH = "I have a rash that won't go away."
+
+
+def told(*exchange: str) -> list[ChatMessage]:
+    """Return what was said before: the user's words and the answers, in turns."""
+    return [ChatMessage("assistant" if number % 2 else "user", text) for number, text in enumerate(exchange)]
+
+
+def test_what_was_personal_is_not_sent_along_later() -> None:
+    system = ChatMessage("system", "Be brief.")
+    call = ToolCall("call_1", "doctor", "{}")
+    before = [
+        system,
+        *told("Hello.", "Hello!", RASH),
+        ChatMessage("assistant", "", calls=(call,)),
+        ChatMessage("tool", "dermatitis", call_id="call_1"),
+        ChatMessage("assistant", "It is dermatitis."),
+    ]
+    classifier = ScriptedClassifier(Guess(Kind.FACT), {RASH: Kind.PERSONAL})
+    cloud, house, embedded = ScriptedBackend(), ScriptedBackend("house", "lan"), ScriptedEmbedded()
+    run(listen(routing(cloud, classifier=classifier), asks(FACT, *before)))
+    assert cloud.asked[0].messages == (system, *told("Hello.", "Hello!", FACT))
+    run(listen(routing(house, classifier=classifier, preset="best"), asks(FACT, *before)))
+    assert house.asked[0].messages == (*before, ChatMessage("user", FACT))
+    run(listen(routing(cloud, embedded=embedded, classifier=classifier, preset="private"), asks(FACT, *before)))
+    assert embedded.asked[0].messages == (*before, ChatMessage("user", FACT))
+
+
+def test_what_was_said_between_us_stays_here_when_that_is_taken_back() -> None:
+    before = told("Hello.", "Hello!", "Keep this between us.", "All right.", "I owe Ada money.", "I see.")
+    back = "You may use the cloud again. " + FACT
+    for backend in (ScriptedBackend(), ScriptedBackend("house", "lan")):
+        router = routing(backend, preset="best")
+        run(listen(router, asks(back, *before)))
+        assert backend.asked[0].messages == (*told("Hello.", "Hello!"), ChatMessage("user", back))
+        # Also when the context has lost the wish.
+        run(listen(router, asks(back, *before[4:])))
+        assert backend.asked[1].messages == (ChatMessage("user", back),)
+
+
+def test_an_answer_that_goes_on_elsewhere_withholds_the_same() -> None:
+    classifier = ScriptedClassifier(Guess(Kind.FACT), {RASH: Kind.PERSONAL})
+    first = ScriptedBackend("first", error=CutError(), error_after=7, quality=0.95)
+    second = ScriptedBackend("second")
+    run(listen(routing(first, second, classifier=classifier), asks(FACT, *told(RASH, "Oh."))))
+    assert [message.role for message in second.asked[0].messages] == ["user", "assistant", "user"]
+    assert RASH not in str(second.asked)
+
+
+def test_what_a_program_asks_is_sent_whole_or_not_at_all() -> None:
+    classifier = ScriptedClassifier(Guess(Kind.FACT), {RASH: Kind.PERSONAL})
+    cloud = ScriptedBackend()
+    router = routing(cloud, classifier=classifier)
+    program = {"asker": Asker(), "spoken": False}
+    assert run(listen(router, asks(FACT, *told(RASH, "Oh."), **program))).routes == ["device"]
+    back = told("Keep this between us.", "All right.", "You may use the cloud again.", "All right.")
+    assert run(listen(router, asks(FACT, *back, **program))).routes == ["device"]
+    # Who names a backend has decided that.
+    named = {"asker": Asker(route="cloud"), "spoken": False}
+    assert run(listen(router, asks(FACT, *told(RASH, "Oh."), **named))).routes == ["cloud"]
+    assert len(cloud.asked[0].messages) == 3
+
+
+def test_the_same_words_are_judged_once() -> None:
+    classifier = ScriptedClassifier()
+    router = routing(ScriptedBackend(), classifier=classifier)
+
+    async def script() -> None:
+        await listen(router, asks(FACT))
+        await listen(router, asks(FACT))
+        await listen(router, asks("And of Spain?", *told(FACT, "Paris.")))
+
+    run(script())
+    assert classifier.asked == [FACT, "And of Spain?"]
+
+
 # --- Failures before anything was said ---
 
 
@@ -400,6 +476,26 @@ def test_another_backend_goes_on_where_the_answer_broke_off(after: int, spoken: 
         assert second.asked[0].messages[-1].role == "user"
     if not spoken:
         assert answer.of(TakenBack) == []
+
+
+@pytest.mark.parametrize(("spoken", "tools"), [(True, False), (True, True), (False, False)])
+def test_a_spoken_answer_does_not_wait_for_words_that_do_not_come(spoken: bool, tools: bool) -> None:
+    first, second = ScriptedBackend("first", stalls_after=7, quality=0.95), ScriptedBackend("second")
+    request = asks(FACT, spoken=spoken, toolbox=Toolbox((Tool("lamp"),) if tools else ()))
+
+    async def script() -> Answer | None:
+        try:
+            async with asyncio.timeout(60):
+                return await listen(routing(first, second), request)
+        except TimeoutError:
+            return None
+
+    answer = run(script())
+    assert (answer is not None) is (spoken and not tools)  # the others wait as long as their backend does
+    if answer is not None:
+        assert (answer.text.split(), answer.routes) == (PARIS.split(), ["first", "second"])
+        assert answer.pieces[-1].at < 4
+    assert first.closed == 1
 
 
 def test_the_embedded_model_goes_on_with_the_words_themselves() -> None:
@@ -588,12 +684,27 @@ def test_a_refused_request_costs_nothing_and_says_why() -> None:
     assert (ledger.closed_[0].outcome, ledger.closed_[0].error, ledger.closed_[0].cost) == ("failed", "CutError", 0.0)
 
 
+def test_nobody_asks_what_kind_of_turn_it_is_where_that_makes_no_difference() -> None:
+    classifier = ScriptedClassifier()
+    router = routing(ScriptedBackend(), classifier=classifier, preset="private")
+    (routed,) = run(listen(router, asks(FACT))).of(Routed)
+    assert routed.reason == "Nobody else may be asked. cloud: with “private”, nothing leaves this machine."
+    assert classifier.asked == []
+
+
 def test_parts_that_fail_do_not_stop_the_turn_and_let_nothing_out() -> None:
     router = routing(
         ScriptedBackend(), classifier=ScriptedClassifier(error=CutError()), recall=ScriptedRecall(error=CutError())
     )
     assert run(listen(router, asks(FACT))).routes == ["device"]
-    assert run(listen(routing(ScriptedBackend(), classifier=None), asks(FACT))).routes == ["cloud"]
+
+
+def test_without_a_classifier_every_turn_may_be_personal() -> None:
+    answer = run(listen(routing(ScriptedBackend(), classifier=None), asks(FACT)))
+    assert answer.routes == ["device"]
+    assert "may be personal" in answer.of(Routed)[0].reason
+    open_ = replace(PRESETS["balanced"], personal_floor="cloud")
+    assert run(listen(routing(ScriptedBackend(), classifier=None, preset=open_), asks(FACT))).routes == ["cloud"]
 
 
 # --- Delegation ---
