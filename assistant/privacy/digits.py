@@ -106,7 +106,7 @@ class Run:
 
     @property
     def counts(self) -> bool:
-        """Whether it only counts up or down, in ones, twos, tens …"""
+        """Whether it only counts up or down, such as in twos or in tens."""
         values = [int(piece.digits) for piece in self.pieces]
         steps = {after - before for before, after in pairwise(values)}
         (step,) = steps if len(steps) == 1 else (0,)
