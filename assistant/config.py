@@ -126,6 +126,12 @@ class Tts(_Section):
     threads: int = Field(ge=1)
 
 
+class Store(_Section):
+    """Where what outlives a conversation is kept."""
+
+    url: str
+
+
 class Log(_Section):
     """What is logged."""
 
@@ -145,6 +151,7 @@ class Config(_Section):
     live: Live
     llm: Llm
     tts: Tts
+    store: Store
     log: Log
 
     def models(self) -> tuple[str, ...]:
