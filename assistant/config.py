@@ -126,6 +126,15 @@ class Tts(_Section):
     threads: int = Field(ge=1)
 
 
+class Reflexes(_Section):
+    """What is answered without a model."""
+
+    enabled: bool
+    timezone: str
+    tell_times: int = Field(ge=1)
+    tell_every_s: float = Field(ge=5)
+
+
 class Store(_Section):
     """Where what outlives a conversation is kept."""
 
@@ -151,6 +160,7 @@ class Config(_Section):
     live: Live
     llm: Llm
     tts: Tts
+    reflexes: Reflexes
     store: Store
     log: Log
 

@@ -23,10 +23,14 @@ HEAVY = {
     "cryptography",
     "ctranslate2",
     "faster_whisper",
+    "hassil",
+    "home_assistant_intents",
     "huggingface_hub",
+    "jinja2",
     "onnxruntime",
     "openai",
     "phonenumbers",
+    "pint",
     "piper",
     "psutil",
     "sounddevice",
@@ -34,7 +38,9 @@ HEAVY = {
     "sqlalchemy",
     "starlette",
     "uvicorn",
+    "tzlocal",
     "xllamacpp",
+    "yaml",
 }
 
 

@@ -1,34 +1,52 @@
 """Finds the reflex that a transcript asks for, if it surely asks for one."""
 
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
 from typing import Final
 
+from assistant.reflex import clock, units
 from assistant.reflex.mishearings import Mishearings
 from assistant.reflex.reflex import Handler, Match, Reflex, Slot
+from assistant.reflex.responses import prepare
 from assistant.reflex.sentences import SENTENCES, Sentences, find_language, sentences
 from pipeline.engines import Asker
-
 
 _ENGLISH: Final = "en"
 _MOST_CHARS: Final = 300
 """No command is longer; it bounds the time that is spent on any text."""
+_WARMING: Final = "5 {minutes} 20"
+"""Numbers in a text make hassil learn the language's numbers."""
 
 
 class Reflexes:
     """Matches transcripts against the sentences of their language, and of English.
 
-    A sentence of an intent that nobody handles is no command. The first match takes a language's sentences from the disk,
-    up to 0.2 s: `warm` does it before.
+    A sentence of an intent that nobody handles is no command. `warm` loads English; another language's sentences are
+    loaded aside, a fraction of a second, when it is first heard, and understood from then on.
     """
 
     def __init__(self, handlers: Mapping[str, Handler]) -> None:
         self._handlers = handlers
+        self._loader = ThreadPoolExecutor(1, "sentences")
+        self._loading: dict[str, Future[Sentences]] = {}
 
     def warm(self, *languages: str) -> None:
-        """Load the sentences of these languages, and match once."""
-        for language in (_ENGLISH, *languages):
-            self.match("what time is it", language=language, asker=Asker(), said_last="")
+        """Load the sentences of these languages (ISO 639-1), and all else that the first match would wait for.
+
+        Raises SentencesError where a file of sentences can't be used.
+        """
+        for language in filter(None, (find_language(each) for each in (_ENGLISH, *languages))):
+            self._loading[language] = self._loader.submit(_load, language)
+            self._loading[language].result()
+        units.warm()
+        clock.warm()
+        for text in ("What time is it in Paris?", "Convert two miles to feet.", "wat's two plus two", "set a tymer"):
+            self.match(text, language=_ENGLISH, asker=Asker(), said_last="")
+
+    def close(self) -> None:
+        """Let go of the thread that loads sentences."""
+        self._loader.shutdown(cancel_futures=True)
 
     def match(self, text: str, *, language: str | None, asker: Asker, said_last: str) -> Reflex | None:
         """Return what `text` asks for, None where that isn't sure. Changes nothing, and takes a few milliseconds.
@@ -41,7 +59,8 @@ class Reflexes:
         wanted = find_language(language) if language else None
         # A word or two are often taken for another language's.
         for each in dict.fromkeys((wanted or _ENGLISH, _ENGLISH)):
-            spoken = sentences(each)
+            if (spoken := self._sentences(each)) is None:
+                continue
             for reading in _readings(text, spoken):
                 for intent, slots in _ranked(spoken.matches(reading)):
                     handler = self._handlers.get(intent)
@@ -50,6 +69,21 @@ class Reflexes:
                     if reflex is not None:
                         return reflex
         return None
+
+    def _sentences(self, language: str) -> Sentences | None:
+        """Return the sentences where they are loaded; where they aren't, begin to load them."""
+        if language not in self._loading:
+            self._loading[language] = self._loader.submit(_load, language)
+        loading = self._loading[language]
+        return loading.result() if loading.done() else None
+
+
+def _load(language: str) -> Sentences:
+    loaded = sentences(language)
+    for _ in loaded.matches(_WARMING.format(minutes=" ".join(sorted(loaded.words)))):
+        pass
+    prepare(language)
+    return loaded
 
 
 def _readings(text: str, spoken: Sentences) -> Iterator[str]:

@@ -33,7 +33,14 @@ class Responses:
         return name in sentences(language).responses.get(intent, {})
 
 
-@lru_cache(maxsize=1024)
+def prepare(language: str) -> None:
+    """Compile the answers of a language: that takes longer than to say one."""
+    for intent, answers in sentences(language).responses.items():
+        for name in answers:
+            _template(language, intent, name)
+
+
+@lru_cache(maxsize=4096)
 def _template(language: str, intent: str, name: str) -> Template:
     for of, named in ((language, name), (language, "default"), (_ENGLISH, name)):
         found = sentences(of).responses.get(intent, {}).get(named)

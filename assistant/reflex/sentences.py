@@ -95,9 +95,7 @@ def sentences(language: str) -> Sentences:
         "lists": {name: each for name, each in theirs.get("lists", {}).items() if _may_use(name)},
         "expansion_rules": dict(theirs.get("expansion_rules", {})),
         "intents": {},
-        "responses": theirs.get("responses", {}).get("intents", {}) | {"errors": theirs["responses"]["errors"]}
-        if theirs
-        else {},
+        "responses": _responses(theirs.get("responses", {})),
         "units": {},
     }
     try:
@@ -110,6 +108,14 @@ def sentences(language: str) -> Sentences:
         return Sentences(Intents.from_dict(merged), merged)
     except (ValueError, KeyError, TypeError, AssertionError) as error:
         raise SentencesError(f"The sentences in {SENTENCES / language} can't be used: {error}") from error
+
+
+def _responses(theirs: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """Return their answers; where no timer or more than one is meant, they have an error."""
+    errors = theirs.get("errors", {})
+    alike = {"none": "timer_not_found", "unknown": "timer_not_found", "which": "multiple_timers_matched"}
+    timer = {name: errors[error] for name, error in alike.items() if error in errors}
+    return dict(theirs.get("intents", {})) | {"Timer": timer}
 
 
 def _may_use(name: str) -> bool:

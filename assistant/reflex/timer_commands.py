@@ -65,7 +65,9 @@ class TimerCommands:
         length_s, name = wanted
         ends_at = self._words.clock.now() + timedelta(seconds=length_s)
         timer = self._new(match, "timer", length_s, name, ends_at)
-        return self._set(match, timer, {"length": length_s, "name": name} | _parts(length_s))
+        # Home Assistant's answers look whether there is a name, not whether it is empty.
+        values: dict[str, object] = {"length": length_s} | ({"name": name} if name else {}) | _parts(length_s)
+        return self._set(match, timer, values)
 
     def _new(self, match: Match, kind: Kind, length_s: float, name: str, ends_at: datetime) -> Timer:
         user, session = match.asker.user, match.asker.session

@@ -140,7 +140,8 @@ def meant(match: Match, timers: Sequence[Timer]) -> list[Timer] | None:
         if name is not None:
             return _called(name, timers)
     if length is not None:
-        return [each for each in timers if abs(each.length_s - length) < 1]
+        found = [each for each in timers if abs(each.length_s - length) < 1]
+        return [each for each in found if not each.name] or found
     return list(timers)
 
 

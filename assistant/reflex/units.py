@@ -96,6 +96,9 @@ class Quantity:
     unit: Unit
 
     def __str__(self) -> str:
+        if self.unit.name == "foot" and self.value.denominator != 1 and (12 * self.value).denominator == 1:
+            feet, inches = divmod(12 * self.value, 12)
+            return f"{feet} {self.unit.one if feet == 1 else self.unit.many} {inches}"
         return f"{written(self.value)} {self.unit.one if self.value == 1 else self.unit.many}"
 
 

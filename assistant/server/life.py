@@ -107,6 +107,11 @@ class Life:
     def _resumable(self) -> bool:
         return self._journal.keeps and not self._ended.is_set()
 
+    @property
+    def attended(self) -> bool:
+        """Whether it has a client now."""
+        return self._line is not None and not self._ended.is_set()
+
     def complain(self, code: str, message: str) -> None:
         """Tell the client of something that went wrong before the session began."""
         self._tell(error_message(code, message))
