@@ -15,6 +15,7 @@ from pipeline.context import Context
 from pipeline.conversation import Conversation
 from pipeline.echo import EchoGuard
 from pipeline.errors import RequestError
+from pipeline.gate import Gate
 from pipeline.history import call_item
 from pipeline.outcome import Outcome, outcome
 from pipeline.reply import Reply
@@ -56,17 +57,19 @@ class Asides:
             message = f"There are {MOST} responses beside the conversation already: wait for one to end, or cancel it."
             raise RequestError("too_many_responses", message)
         known = ResponseInput(asked.input, self._conversation, self._context, settings)
-        brief = replace(requested(asked, known, settings), apologise=False)  # it isn't the user who waits for it
         context = self._context
+        asker = self._conversation.asker(settings, context.new_id("resp"))
+        brief = replace(requested(asked, known, settings, asker), apologise=False)  # it isn't the user who waits
         may_call = brief.toolbox.may_call
-        reply = Reply(context.new_id("resp"), context.new_id("item"), brief.output, may_call=may_call)
+        reply = Reply(asker.turn, context.new_id("item"), brief.output, may_call=may_call)
         reply.begun = not may_call
         item_id = reply.item_id if reply.begun else None
         await context.emit(
             events.ResponseStarted(reply.response_id, item_id, None, reply.output, replace(asked, input=None))
         )
-        gate = asyncio.Event()
-        gate.set()
+        gate = Gate()
+        gate.commit()
+        gate.open()
         self._numbers -= 1
         task = context.spawn(run_turn(self._numbers, brief, context.engines, gate, context.post))
         self._underway[self._numbers] = _Aside(reply, task)

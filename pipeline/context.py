@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from pipeline.engines import Engines, Transcript
+from pipeline.engines import Asker, Engines, Transcript
 from pipeline.errors import StageError
 from pipeline.events import Event, Request
 from pipeline.moves import Sounds, WasSaid
@@ -76,3 +76,5 @@ class Context:
     """Starts a task that ends with the session at the latest."""
     new_id: Callable[[str], str]
     """Makes an id of a kind: "item", "resp"."""
+    asker: Asker
+    """The session, and its user."""

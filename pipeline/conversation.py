@@ -7,7 +7,7 @@ from typing import Final
 from audio.types import INPUT_RATE, Samples
 from pipeline import events
 from pipeline.context import Context, Written
-from pipeline.engines import Transcript
+from pipeline.engines import Asker, Transcript
 from pipeline.errors import RequestError, StageError
 from pipeline.history import History, Item, Spoken
 from pipeline.settings import Settings
@@ -28,6 +28,11 @@ class Conversation:
         self._unwritten: set[str] = set()  # messages whose words are still being found out
         self._all_written = asyncio.Event()
         self._all_written.set()
+
+    def asker(self, settings: Settings, turn: str = "", language: str | None = None) -> Asker:
+        """Return on whose behalf the model is asked; `language` is that of the words, where they aren't the last."""
+        spoken = language or settings.language or self.language
+        return replace(self._context.asker, turn=turn, route=settings.route, language=spoken)
 
     async def all_written(self) -> None:
         """Wait until it is known of every message what its words are, or that they can't be found out."""

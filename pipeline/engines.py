@@ -7,7 +7,7 @@ running to its end: its late result goes nowhere. Engines raise whatever their l
 Sound that is heard is `Samples` at `INPUT_RATE`; sound that is spoken is `Samples` at `OUTPUT_RATE`.
 """
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol, TypeAlias
 
@@ -190,7 +190,7 @@ class Finish:
 
 @dataclass(frozen=True, slots=True)
 class Routed:
-    """Who answers from here on, and why. The first thing of a routed answer, and again where another model takes over."""
+    """Who answers from here on, and why: the first thing of a routed answer, and again where another takes over."""
 
     backend: str
     """Its name in the configuration; "reflex" where no model is asked."""
@@ -290,23 +290,15 @@ class LanguageModel(Protocol):
         """Whether it understands the pictures of a message. One that doesn't is never given any."""
         ...
 
-    def stream(
-        self,
-        messages: Sequence[ChatMessage],
-        *,
-        max_tokens: int,
-        temperature: float,
-        toolbox: Toolbox = NO_TOOLS,
-        sampling: Sampling | None = None,
-    ) -> AsyncGenerator[Generated, None]:
+    def stream(self, request: ChatRequest) -> AsyncGenerator[Generated, None]:
         """Generate the next assistant message: words, then calls. Closing it (or cancelling) stops the work soon.
 
         Raises RequestError where what is asked for can't be done: a conversation that is too long, a broken schema.
         """
         ...
 
-    async def prefill(self, messages: Sequence[ChatMessage], *, toolbox: Toolbox = NO_TOOLS) -> float | None:
-        """Do the work for this prefix of a prompt now, so that a `stream` that begins with it starts sooner.
+    async def prefill(self, request: ChatRequest) -> float | None:
+        """Do the work for its messages now, so that a `stream` whose messages begin with them starts sooner.
 
         Where the last message is the user's, return how probable it is (0..1) that it ends here; None where the model
         can't tell.

@@ -18,6 +18,7 @@ from pipeline.conversation import Conversation
 from pipeline.echo import EchoGuard
 from pipeline.engines import ToolCall, Transcript
 from pipeline.errors import RequestError, StageError
+from pipeline.gate import Gate
 from pipeline.history import Item, Spoken, call_item
 from pipeline.outcome import Outcome, outcome
 from pipeline.reply import Moments, Reply
@@ -38,7 +39,7 @@ class _Turn:
     question: str | None
     moments: Moments
     reply: Reply
-    gate: asyncio.Event
+    gate: Gate
     task: asyncio.Task[None]
 
     async def stop(self) -> None:
@@ -128,17 +129,19 @@ class Floor:
         await turn.stop()
         turn.moments.discarded += 1
         known = [item for item in self._conversation.history if item.id not in (item_id, turn.reply.item_id)]
-        told = brief(turn.settings, turn.settings.instructions, known, words.text)
+        asker = self._conversation.asker(turn.settings, turn.reply.response_id, words.language)
+        told = brief(turn.settings, turn.settings.instructions, known, asker, words.text)
         fresh = self._begin(told, turn.settings, item_id, words.text, turn.moments)
         self._replying = replace(fresh, reply=turn.reply)
         turn.moments.transcript = _now()
+        fresh.gate.commit()
         self._open()
 
     def hold(self) -> None:
         """Send no more of the reply until `resume`: the user may be taking the floor."""
         self._held = True
         if self._replying is not None:
-            self._replying.gate.clear()
+            self._replying.gate.shut()
 
     def resume(self) -> None:
         """Go on with the reply where it was held."""
@@ -183,7 +186,9 @@ class Floor:
             )
         known = ResponseInput(asked.input, self._conversation, self._context, settings)
         await self.discard()
-        turn = self._begin(requested(asked, known, settings, question), settings, None, None, Moments(voice_end))
+        asker = self._conversation.asker(settings, self._context.new_id("resp"))
+        told = requested(asked, known, settings, asker, question)
+        turn = self._begin(told, settings, None, None, Moments(voice_end))
         turn.moments.commit = _now()
         await self._step(moves.ReplyStarted())
         await self._reply(turn, replace(asked, input=None))
@@ -227,7 +232,7 @@ class Floor:
                 self._absent = True
                 self._absences += 1
                 if turn is not None:
-                    turn.gate.clear()
+                    turn.gate.shut()
             case events.ClientReturned(unheard_s):
                 if turn is not None:
                     turn.reply.missed(unheard_s, _now())
@@ -306,8 +311,9 @@ class Floor:
         # It is answered from what was said before it, even if it stands in the history itself by then.
         known = [item for item in self._conversation.history if item.id != utterance.id]
         settings = utterance.settings
-        question = words.text if isinstance(words, Transcript) else None
-        told = brief(settings, settings.instructions, known, question)
+        question, language = (words.text, words.language) if isinstance(words, Transcript) else (None, None)
+        asker = self._conversation.asker(settings, self._context.new_id("resp"), language)
+        told = brief(settings, settings.instructions, known, asker, question)
         if isinstance(words, StageError):
             told = replace(told, error=words)
         return self._begin(told, settings, utterance.id, question, Moments(utterance.voice_end, transcript=_now()))
@@ -317,9 +323,9 @@ class Floor:
     ) -> _Turn:
         self._numbers += 1
         context = self._context
-        gate = asyncio.Event()
+        gate = Gate()
         task = context.spawn(run_turn(self._numbers, told, context.engines, gate, context.post))
-        reply = Reply(context.new_id("resp"), context.new_id("item"), told.output, may_call=told.toolbox.may_call)
+        reply = Reply(told.asker.turn, context.new_id("item"), told.output, may_call=told.toolbox.may_call)
         return _Turn(self._numbers, settings, item_id, question, moments, reply, gate, task)
 
     async def admit(self) -> None:
@@ -371,6 +377,7 @@ class Floor:
 
     async def _reply(self, turn: _Turn, asked: events.CreateResponse | None = None) -> None:
         self._replying = turn
+        turn.gate.commit()
         self._cut = None
         reply = turn.reply
         self.echo.clear()
@@ -388,7 +395,7 @@ class Floor:
 
     def _open(self) -> None:
         if self._replying is not None and not self._held and not self._absent:
-            self._replying.gate.set()
+            self._replying.gate.open()
 
     async def _end_reply(self, outcome: Outcome) -> None:
         """End the reply under way; nothing of it is sent after this."""

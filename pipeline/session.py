@@ -16,12 +16,13 @@ from audio.types import INPUT_RATE, Samples
 from pipeline import events, moves
 from pipeline.asides import Asides
 from pipeline.blind import Blind
+from pipeline.briefs import reading
 from pipeline.context import CaughtUp, Context, Entry, Heard, Partial, Read, Written
 from pipeline.conversation import Conversation
-from pipeline.engines import Engines
+from pipeline.engines import Asker, Engines
 from pipeline.errors import RequestError
 from pipeline.floor import Floor
-from pipeline.history import Item, Spoken, prompt
+from pipeline.history import Item, Spoken
 from pipeline.ids import random_id
 from pipeline.inbox import Inbox
 from pipeline.interjection import RUN_UP_S, find_what_was_said
@@ -41,6 +42,7 @@ _ECHO_TAIL_S: Final = 1.0
 """After a reply, for so long its sound may still come in: the client's buffer, the room."""
 _ECHO_LOOK_S: Final = 0.192
 """Voice that is enough to know an echo by; a user who talks over it is noticed the sooner."""
+_ANYBODY: Final = Asker()
 _SILENCE: Final = "(I have said nothing for a while. Ask me in a few words whether I am still there.)"
 """What a user's silence means for the model."""
 
@@ -48,14 +50,22 @@ _SILENCE: Final = "(I have said nothing for a while. Ask me in a few words wheth
 class Session:
     """A conversation between one client and the engines."""
 
-    def __init__(self, engines: Engines, settings: Settings, *, new_id: Callable[[str], str] = random_id) -> None:
+    def __init__(
+        self,
+        engines: Engines,
+        settings: Settings,
+        *,
+        new_id: Callable[[str], str] = random_id,
+        asker: Asker = _ANYBODY,
+    ) -> None:
+        """Converse on behalf of `asker`, of whom its session and its user count."""
         self._inbox: Inbox[Entry] = Inbox()
         # Blocks the session when its events aren't read: speech waits, nothing piles up.
         self._outbox: asyncio.Queue[events.Event] = asyncio.Queue(maxsize=64)
         self._tasks = asyncio.TaskGroup()
         if not engines.llm.takes_pictures:
             engines = replace(engines, llm=Blind(engines.llm))
-        self._context = Context(engines, self._outbox.put, self._inbox.put, self._spawn, new_id)
+        self._context = Context(engines, self._outbox.put, self._inbox.put, self._spawn, new_id, asker)
         self._settings = settings
         self._taker = TurnTaker(settings.turn_taking)
         self._listening = Listening(self._context)
@@ -302,10 +312,10 @@ class Session:
     async def _prefill(self) -> None:
         """Let the model read what the first answer begins with, before it is asked for."""
         settings = self._settings
-        messages = prompt(self._conversation.history, settings.instructions, max_chars=settings.max_history_chars)
-        if not messages:
+        request = reading(settings, self._conversation.history, self._conversation.asker(settings))
+        if not request.messages:
             return
         try:
-            await self._context.engines.llm.prefill(messages, toolbox=settings.toolbox)
+            await self._context.engines.llm.prefill(request)
         except Exception as error:  # noqa: BLE001 - it only saves time; a real failure shows in the first turn
             log.warning("The prompt could not be prepared: %s", type(error).__name__)

@@ -81,4 +81,6 @@ class Settings:
     """The part (0..1) of that which is left then."""
     toolbox: Toolbox = NO_TOOLS
     """What the model may call."""
+    route: str = ""
+    """Who is to answer, as a wish: a preset of the router's, or a backend's name; empty: as is configured."""
     turn_taking: TurnTaking = field(default_factory=TurnTaking)

@@ -1,8 +1,8 @@
 """One turn, from the user's words to the last sound of the answer.
 
 `run_turn` is a coroutine that reads from top to bottom: think, speak, deliver. It may start before it is known that
-the user is done, or that these are the words: while `gate` isn't set, it prepares and nothing of it is delivered.
-Clearing the gate later holds the delivery. Cancelling its task is the only way to stop it. It owns no state of the
+the user is done, or that these are the words: while its gate is shut, it prepares and nothing of it is delivered.
+Shutting the gate later holds the delivery. Cancelling its task is the only way to stop it. It owns no state of the
 conversation: it posts what it produced, and the session, which may have moved on, decides what that means.
 """
 
@@ -13,8 +13,20 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from audio.types import OUTPUT_RATE, Samples
-from pipeline.engines import NO_TOOLS, ChatMessage, Engines, Finish, Generated, Toolbox, ToolCall
+from pipeline.engines import (
+    NO_TOOLS,
+    Asker,
+    ChatMessage,
+    ChatRequest,
+    Engines,
+    Finish,
+    Generated,
+    TextDelta,
+    Toolbox,
+    ToolCall,
+)
 from pipeline.errors import Stage, StageError, failed
+from pipeline.gate import Gate
 from pipeline.lanes import Lane
 from pipeline.playhead import Playhead
 from pipeline.speech_text import ClauseSplitter
@@ -33,6 +45,7 @@ class Brief:
 
     prompt: Callable[[], Sequence[ChatMessage]]
     """Makes the prompt, the question included."""
+    asker: Asker
     error: StageError | None = None
     """Why the question isn't known; the person then hears an apology."""
     ready: Callable[[], Awaitable[StageError | None]] | None = None
@@ -45,6 +58,18 @@ class Brief:
     max_tokens: int = 300
     temperature: float = 0.7
     toolbox: Toolbox = NO_TOOLS
+
+    def request(self, committed: Callable[[], Awaitable[None]]) -> ChatRequest:
+        """Return what the language model is asked; `committed` waits until it is sure that it is."""
+        return ChatRequest(
+            tuple(self.prompt()),
+            max_tokens=self.max_tokens,
+            temperature=self.temperature,
+            toolbox=self.toolbox,
+            spoken=self.output == "audio",
+            asker=self.asker,
+            committed=committed,
+        )
 
 
 # --- What a turn posts; `turn` is its number ---
@@ -107,7 +132,7 @@ Put: TypeAlias = Callable[[str | ToolCall], Awaitable[None]]
 _Sounds: TypeAlias = asyncio.Queue[tuple[str, Samples] | ToolCall | None]
 
 
-async def run_turn(turn: int, brief: Brief, engines: Engines, gate: asyncio.Event, post: Post) -> None:
+async def run_turn(turn: int, brief: Brief, engines: Engines, gate: Gate, post: Post) -> None:
     """Answer `brief`, posting everything under the number `turn`. Never raises for a failing engine."""
     error = brief.error
     if brief.ready is not None:
@@ -118,14 +143,14 @@ async def run_turn(turn: int, brief: Brief, engines: Engines, gate: asyncio.Even
         # A person who hears nothing can't know why.
         await answer.attempt(answer.recite)
     # What failed before the commit is nobody's business until then.
-    await gate.wait()
+    await gate.passed()
     await post(Done(turn, answer.finish, error))
 
 
 class _Answer:
     """The second half of a turn: stages that run side by side, with bounded queues between them."""
 
-    def __init__(self, turn: int, brief: Brief, engines: Engines, gate: asyncio.Event, post: Post) -> None:
+    def __init__(self, turn: int, brief: Brief, engines: Engines, gate: Gate, post: Post) -> None:
         self._turn = turn
         self._brief = brief
         self._engines = engines
@@ -151,21 +176,22 @@ class _Answer:
         """Put the model's answer: clauses to be spoken, or pieces of text as they come, and then its calls."""
         splitter = ClauseSplitter()
         spoken = self._brief.output == "audio"
-        prompt = self._brief.prompt()
+        request = self._brief.request(self._gate.committed)
         reached: set[str] = set()
         calls: list[ToolCall] = []
-        async with self._engines.lanes.enter(Lane.THOUGHT), aclosing(self._generate(prompt)) as pieces:
+        async with self._engines.lanes.enter(Lane.THOUGHT), aclosing(self._generate(request)) as pieces:
             async for piece in pieces:
-                if isinstance(piece, Finish):
-                    self.finish = piece
-                    continue
-                await self._reach("token", reached)
-                if isinstance(piece, ToolCall):
-                    calls.append(piece)
-                    continue
-                for text in splitter.feed(piece.text) if spoken else [piece.text]:
-                    await self._reach("clause", reached)
-                    await put(text)
+                match piece:
+                    case Finish():
+                        self.finish = piece
+                    case ToolCall():
+                        await self._reach("token", reached)
+                        calls.append(piece)
+                    case TextDelta(text):
+                        await self._reach("token", reached)
+                        for clause in splitter.feed(text) if spoken else [text]:
+                            await self._reach("clause", reached)
+                            await put(clause)
         for text in splitter.flush():
             await self._reach("clause", reached)
             await put(text)
@@ -181,20 +207,16 @@ class _Answer:
             reached.add(what)
             await self._post(Reached(self._turn, what))
 
-    async def _generate(self, prompt: Sequence[ChatMessage]) -> AsyncGenerator[Generated, None]:
-        brief = self._brief
+    async def _generate(self, request: ChatRequest) -> AsyncGenerator[Generated, None]:
         try:
-            stream = self._engines.llm.stream(
-                prompt, max_tokens=brief.max_tokens, temperature=brief.temperature, toolbox=brief.toolbox
-            )
-            async with aclosing(stream):
+            async with aclosing(self._engines.llm.stream(request)) as stream:
                 async for piece in stream:
                     yield piece
         except Exception as cause:
             raise failed(Stage.THINK, "The language model failed", cause) from cause
 
     async def _write(self, piece: str | ToolCall) -> None:
-        await self._gate.wait()
+        await self._gate.passed()
         await self._post(Calls(self._turn, piece) if isinstance(piece, ToolCall) else Says(self._turn, piece))
         self.delivered = True
 
@@ -241,7 +263,7 @@ class _Answer:
             return await anext(stream, None)
 
     async def _deliver(self, sounds: _Sounds) -> None:
-        await self._gate.wait()
+        await self._gate.passed()
         loop = asyncio.get_running_loop()
         playhead = Playhead()
         frame = int(FRAME_S * OUTPUT_RATE)
@@ -256,7 +278,7 @@ class _Answer:
                 piece = samples[at : at + frame]
                 seconds = len(piece) / OUTPUT_RATE
                 await asyncio.sleep(max(0.0, playhead.ahead_s(loop.time()) + seconds - LEAD_S))
-                await self._gate.wait()
+                await self._gate.passed()
                 playhead.send(seconds, loop.time())
                 await self._post(Sound(self._turn, piece))
                 self.delivered = True

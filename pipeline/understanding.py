@@ -14,13 +14,13 @@ from typing import Final, assert_never
 
 from audio.types import INPUT_RATE, Samples
 from pipeline import events, moves
+from pipeline.briefs import reading
 from pipeline.context import Context, Heard, Partial, Read
 from pipeline.conversation import Conversation
 from pipeline.endings import LIKELY, finished
 from pipeline.engines import SpeechToText, Transcript
 from pipeline.errors import StageError
 from pipeline.floor import Floor
-from pipeline.history import prompt
 from pipeline.lanes import Lane
 from pipeline.listening import Captions, Listening
 from pipeline.moves import Reads, State
@@ -299,15 +299,13 @@ class Understanding:
 
     async def _let_read(self, item_id: str, text: str) -> None:
         settings, likely = self.settings, None
+        asker = self._conversation.asker(settings)
         # Without its last stop, which is the recogniser's guess: whether one comes next is just the question.
-        words = text.rstrip(" .,;:!?…")
-        messages = prompt(
-            self._conversation.history, settings.instructions, words, max_chars=settings.max_history_chars
-        )
+        request = reading(settings, self._conversation.history, asker, text.rstrip(" .,;:!?…"))
         engines = self._context.engines
         try:
             async with engines.lanes.enter(Lane.THOUGHT):
-                likely = await engines.llm.prefill(messages, toolbox=settings.toolbox)
+                likely = await engines.llm.prefill(request)
         except Exception as error:  # noqa: BLE001 - it only saves time; a real failure shows in the turn
             log.warning("The question could not be read ahead: %s", type(error).__name__)
         await self._context.post(Read(item_id, text, likely))

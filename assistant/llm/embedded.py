@@ -17,7 +17,7 @@ from assistant.llm.calling import Answer, Body, Take, likely_tokens
 from assistant.llm.prompts import Template
 from assistant.llm.slots import Slot, Slots, rendered
 from assistant.llm.tool_text import plain
-from pipeline.engines import NO_TOOLS, ChatMessage, Finish, Generated, Sampling, TextDelta, Toolbox
+from pipeline.engines import ChatMessage, ChatRequest, Finish, Generated, Sampling, TextDelta, Toolbox
 from pipeline.errors import ParleyError, RequestError
 
 _SLOTS = 8
@@ -78,13 +78,13 @@ class EmbeddedLlm:
         """Touch every weight once, so that the first answer doesn't wait for the disk."""
         await self._read([ChatMessage("user", "Hello")])
 
-    async def prefill(self, messages: Sequence[ChatMessage], *, toolbox: Toolbox = NO_TOOLS) -> float | None:
-        """Read this prefix of a prompt now, so that a `stream` that begins with it starts sooner.
+    async def prefill(self, request: ChatRequest) -> float | None:
+        """Read the messages now, so that a `stream` that begins with them starts sooner.
 
-        Return the probability (0..1) that a user's message ends where `messages` end: that the model expects its end,
-        or a sentence's. None for other messages.
+        Return the probability (0..1) that a user's message ends where they end: that the model expects its end, or a
+        sentence's. None for other messages.
         """
-        messages = plain(messages, toolbox)
+        messages = plain(request.messages, request.toolbox)
         prompt = self._template.open_ended(messages) if messages and messages[-1].role == "user" else None
         if prompt is None:
             await self._read(messages)
@@ -96,21 +96,13 @@ class EmbeddedLlm:
         finally:
             stop.set()
 
-    def stream(
-        self,
-        messages: Sequence[ChatMessage],
-        *,
-        max_tokens: int,
-        temperature: float,
-        toolbox: Toolbox = NO_TOOLS,
-        sampling: Sampling | None = None,
-    ) -> AsyncGenerator[Generated, None]:
+    def stream(self, request: ChatRequest) -> AsyncGenerator[Generated, None]:
         """Generate the next assistant message: pieces of text, a call of a function at most, then one Finish.
 
         Closing the iterator stops the work within a token (or, while the prompt is read, within a batch of it).
         Raises LlmRefusal when the prompt doesn't fit into the context, or the schema can't be followed.
         """
-        return self._generate(messages, max_tokens, temperature, toolbox, sampling, prefill=False)
+        return self._generate(request, prefill=False)
 
     def close(self) -> None:
         """Stop what is being generated and free the model. Blocks until that is done, a fraction of a second."""
@@ -135,20 +127,12 @@ class EmbeddedLlm:
         return min(1.0, sum(math.exp(each["logprob"]) for each in likely if _ends(each["token"]))) if likely else None
 
     async def _read(self, messages: Sequence[ChatMessage]) -> None:
-        async with aclosing(self._generate(messages, 1, 0.0, NO_TOOLS, None, prefill=True)) as pieces:
+        request = ChatRequest(tuple(messages), max_tokens=1, temperature=0.0)
+        async with aclosing(self._generate(request, prefill=True)) as pieces:
             async for _ in pieces:
                 pass
 
-    async def _generate(  # noqa: PLR0913 - what a request has
-        self,
-        messages: Sequence[ChatMessage],
-        max_tokens: int,
-        temperature: float,
-        toolbox: Toolbox,
-        sampling: Sampling | None,
-        *,
-        prefill: bool,
-    ) -> AsyncGenerator[Generated, None]:
+    async def _generate(self, request: ChatRequest, *, prefill: bool) -> AsyncGenerator[Generated, None]:
         loop = asyncio.get_running_loop()
         pieces: asyncio.Queue[Generated | BaseException] = asyncio.Queue()  # holds max_tokens at most
         stop = threading.Event()
@@ -161,13 +145,14 @@ class EmbeddedLlm:
             if not work.cancelled() and (error := work.exception()) is not None:
                 deliver(error)
 
+        messages, toolbox, sampling = request.messages, request.toolbox, request.sampling
         after_result = bool(messages) and messages[-1].role == "tool"
         written = plain(messages, toolbox)
         body = {
             "messages": _plain(written),
-            "max_tokens": max_tokens,
+            "max_tokens": request.max_tokens,
             # Whether a function is called must not hang on chance.
-            "temperature": 0.0 if toolbox.may_call else temperature,
+            "temperature": 0.0 if toolbox.may_call else request.temperature,
             "repeat_penalty": 1.1,  # or small models go round in circles, aloud
             "stream": True,
             "stream_options": {"include_usage": True},

@@ -7,7 +7,7 @@ The voice detector's calls take no time and have one line each; so has each look
 because they tell of the other sessions.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterator, Mapping
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from itertools import count
@@ -17,15 +17,12 @@ from assistant.record.format import CALLS, SPEECH, identity, inline
 from assistant.record.tape import Tape
 from audio.types import Samples
 from pipeline.engines import (
-    NO_TOOLS,
-    ChatMessage,
+    ChatRequest,
     Engines,
     Generated,
     LanguageModel,
-    Sampling,
     SpeechToText,
     TextToSpeech,
-    Toolbox,
     Transcript,
     TurnDetector,
     VoiceDetector,
@@ -51,9 +48,15 @@ def recorded(engines: Engines, tape: Tape) -> Engines:
     )
 
 
-def tools(toolbox: Toolbox) -> dict[str, object]:
-    """Return the argument that a call of the language model has where there are tools."""
-    return {"toolbox": toolbox} if toolbox.tools else {}
+def asked(request: ChatRequest) -> dict[str, object]:
+    """Return what is noted of a request for an answer: all that the answer hangs on, as far as it isn't empty."""
+    limits = {"max_tokens": request.max_tokens, "temperature": request.temperature}
+    return read(request) | limits | ({"route": request.asker.route} if request.asker.route else {})
+
+
+def read(request: ChatRequest) -> dict[str, object]:
+    """Return what is noted of a request to read ahead."""
+    return {"messages": request.messages} | ({"toolbox": request.toolbox} if request.toolbox.tools else {})
 
 
 @dataclass(slots=True)
@@ -176,24 +179,11 @@ class _LanguageModel:
     def takes_pictures(self) -> bool:
         return self._model.takes_pictures
 
-    def stream(
-        self,
-        messages: Sequence[ChatMessage],
-        *,
-        max_tokens: int,
-        temperature: float,
-        toolbox: Toolbox = NO_TOOLS,
-        sampling: Sampling | None = None,
-    ) -> AsyncGenerator[Generated, None]:
-        arguments = {"messages": tuple(messages), "max_tokens": max_tokens, "temperature": temperature}
-        work = self._model.stream(
-            messages, max_tokens=max_tokens, temperature=temperature, toolbox=toolbox, sampling=sampling
-        )
-        return self._calls.stream("llm.stream", arguments | tools(toolbox), work)
+    def stream(self, request: ChatRequest) -> AsyncGenerator[Generated, None]:
+        return self._calls.stream("llm.stream", asked(request), self._model.stream(request))
 
-    async def prefill(self, messages: Sequence[ChatMessage], *, toolbox: Toolbox = NO_TOOLS) -> float | None:
-        arguments = {"messages": tuple(messages)} | tools(toolbox)
-        return await self._calls.answer("llm.prefill", arguments, self._model.prefill(messages, toolbox=toolbox))
+    async def prefill(self, request: ChatRequest) -> float | None:
+        return await self._calls.answer("llm.prefill", read(request), self._model.prefill(request))
 
 
 class _TextToSpeech:

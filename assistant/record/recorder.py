@@ -15,7 +15,7 @@ from assistant.record.engines import recorded
 from assistant.record.format import EVENTS, FORMAT, MICROPHONE, REQUESTS, encode, error_name, inline, length
 from assistant.record.tape import OpenFile, Tape, open_private
 from assistant.server.life import Conversation, NewConversation
-from pipeline.engines import Engines
+from pipeline.engines import Asker, Engines
 from pipeline.errors import ParleyError
 from pipeline.events import Audio, Event, Request
 from pipeline.settings import Settings
@@ -71,7 +71,9 @@ class Recorder:
     def __call__(self, session_id: str, begin: NewConversation) -> NewConversation:
         """Return what begins the conversation `session_id` as `begin` does, recorded."""
 
-        def begin_recorded(engines: Engines, settings: Settings, *, new_id: Callable[[str], str]) -> Conversation:
+        def begin_recorded(
+            engines: Engines, settings: Settings, *, new_id: Callable[[str], str], asker: Asker
+        ) -> Conversation:
             now = datetime.now(UTC)
             manifest = {
                 "format": FORMAT,
@@ -91,7 +93,8 @@ class Recorder:
                 tape.note(REQUESTS, inline, at=tape.now(), made=kind, id=made)
                 return made
 
-            return _RecordedConversation(begin(recorded(engines, tape), settings, new_id=note_id), tape, self._keep)
+            conversation = begin(recorded(engines, tape), settings, new_id=note_id, asker=asker)
+            return _RecordedConversation(conversation, tape, self._keep)
 
         return begin_recorded
 

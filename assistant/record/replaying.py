@@ -7,19 +7,16 @@ import numpy as np
 
 from assistant.record.answers import Moments, Scores
 from assistant.record.calls import Calls, Trace, error_of, now, tree_of, until
-from assistant.record.engines import tools
+from assistant.record.engines import asked, read
 from assistant.record.format import Tree, identity
 from assistant.record.stored import Call, ReplayError, Stored
 from audio.types import Samples
 from pipeline.engines import (
-    NO_TOOLS,
-    ChatMessage,
+    ChatRequest,
     Engines,
     Finish,
     Generated,
-    Sampling,
     TextDelta,
-    Toolbox,
     ToolCall,
     Transcript,
     VoiceStream,
@@ -101,17 +98,8 @@ class _LanguageModel:
         self._calls = calls
         self.takes_pictures = takes_pictures
 
-    async def stream(
-        self,
-        messages: Sequence[ChatMessage],
-        *,
-        max_tokens: int,
-        temperature: float,
-        toolbox: Toolbox = NO_TOOLS,
-        sampling: Sampling | None = None,
-    ) -> AsyncGenerator[Generated, None]:
-        asked = {"messages": messages, "max_tokens": max_tokens, "temperature": temperature}
-        tree = tree_of(asked | tools(toolbox))
+    async def stream(self, request: ChatRequest) -> AsyncGenerator[Generated, None]:
+        tree = tree_of(asked(request))
         call = await self._calls.streaming("llm.stream", tree)
         async for piece in self._calls.pieces(call):
             yield piece
@@ -135,9 +123,8 @@ class _LanguageModel:
         self._calls.note("the language model was stopped here in the recording: its answer ends")
         yield Finish("stop", input_tokens=0, cached_tokens=0, output_tokens=len(call.pieces))
 
-    async def prefill(self, messages: Sequence[ChatMessage], *, toolbox: Toolbox = NO_TOOLS) -> float | None:
-        asked = {"messages": messages} | tools(toolbox)
-        probability: float | None = await self._calls.answer("llm.prefill", asked, needed=False)
+    async def prefill(self, request: ChatRequest) -> float | None:
+        probability: float | None = await self._calls.answer("llm.prefill", read(request), needed=False)
         return probability
 
 

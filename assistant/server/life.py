@@ -25,7 +25,7 @@ from assistant.server.line import GOING_AWAY, INTERNAL_ERROR, TAKEN_OVER, Hangup
 from assistant.server.session_config import SessionConfig
 from assistant.server.wire import FrameError, Message, encode, error_message, parse
 from audio.types import OUTPUT_RATE
-from pipeline.engines import Engines
+from pipeline.engines import Asker, Engines
 from pipeline.errors import RequestError
 from pipeline.events import Audio, ClientLeft, ClientReturned, Event, Request, ResponseAudio, SettingsUpdated, Update
 from pipeline.settings import Settings
@@ -57,8 +57,10 @@ class Conversation(Protocol):
 class NewConversation(Protocol):
     """How a conversation begins."""
 
-    def __call__(self, engines: Engines, settings: Settings, *, new_id: Callable[[str], str]) -> Conversation:
-        """Return a conversation that isn't running yet."""
+    def __call__(
+        self, engines: Engines, settings: Settings, *, new_id: Callable[[str], str], asker: Asker
+    ) -> Conversation:
+        """Return a conversation that isn't running yet; `asker` names the session, and its user."""
         ...
 
 

@@ -14,7 +14,7 @@ from assistant.server.line import TRY_AGAIN_LATER, Line
 from assistant.server.resume import Lives, claim_of
 from assistant.server.session_config import SessionConfig
 from assistant.server.wire import encode, error_message
-from pipeline.engines import Engines
+from pipeline.engines import Asker, Engines
 from pipeline.ids import random_id
 
 SUBPROTOCOL: Final = "realtime"
@@ -92,7 +92,8 @@ async def converse(  # noqa: PLR0913 - each is a fact of the session
     session = session.updated(beginning(websocket.scope))
     if record is not None:
         begin = record(session.session_id, begin)
-    life = Life(config.server, session, begin(engines, session.settings(), new_id=random_id), lives)
+    asker = Asker(session=session.session_id)
+    life = Life(config.server, session, begin(engines, session.settings(), new_id=random_id, asker=asker), lives)
     if complaint:
         life.complain("resume_failed", complaint)
     try:

@@ -10,7 +10,7 @@ import numpy as np
 from assistant.record.recorder import Recorder
 from audio.types import INPUT_RATE, Samples
 from pipeline import events
-from pipeline.engines import VAD_WINDOW, Engines, Picture, VoiceDetector
+from pipeline.engines import VAD_WINDOW, Asker, Engines, Picture, VoiceDetector
 from pipeline.history import Item, Spoken, Text, ToolResult
 from pipeline.ids import random_id
 from pipeline.session import Session
@@ -61,7 +61,7 @@ def record(
     before = set(root.iterdir())
     engines = Engines(vad or LevelVad(), talk.turn, talk.stt, talk.live, talk.llm, talk.tts)
     begin = recorder(f"sess_{len(before)}", Session)
-    talk.session = begin(engines, talk.settings, new_id=random_id)  # type: ignore[assignment]
+    talk.session = begin(engines, talk.settings, new_id=random_id, asker=Asker())  # type: ignore[assignment]
     try:
         talk.hold(script, read=read)  # type: ignore[arg-type]
     finally:

@@ -13,7 +13,7 @@ from assistant.record.replaying import replaying
 from assistant.record.stored import Call, Look, Piece, ReplayError, Score, Stored, Wait
 from assistant.record.virtual_time import run
 from audio.types import INPUT_RATE, Samples
-from pipeline.engines import ChatMessage, Engines, Finish, TextDelta, Transcript
+from pipeline.engines import ChatMessage, ChatRequest, Engines, Finish, TextDelta, Transcript
 from pipeline.lanes import Lane
 from pipeline.settings import Settings
 
@@ -81,7 +81,7 @@ def transcribe(start_s: float, end_s: float, kind: str = "stt") -> Any:
 def think(question: str) -> Any:
     async def ask(engines: Engines) -> list[Any]:
         messages = (ChatMessage("system", "Be brief."), ChatMessage("user", question))
-        return await collect(engines.llm.stream(messages, max_tokens=9, temperature=0.5))
+        return await collect(engines.llm.stream(ChatRequest(messages, max_tokens=9, temperature=0.5)))
 
     return ask
 
@@ -235,7 +235,7 @@ def test_what_nothing_answers_is_named() -> None:
 
 def test_a_prompt_that_nobody_prepared_is_just_not_prepared() -> None:
     async def ask(engines: Engines) -> float | None:
-        return await engines.llm.prefill((ChatMessage("user", "Hi"),))
+        return await engines.llm.prefill(ChatRequest((ChatMessage("user", "Hi"),)))
 
     said, trace, _ = replay([], ask)
     assert said is None

@@ -16,6 +16,7 @@ from assistant.llm.embedded import EmbeddedLlm, LlmError
 from assistant.llm.slots import Slots
 from pipeline.engines import (
     ChatMessage,
+    ChatRequest,
     Finish,
     LanguageModel,
     NamedTool,
@@ -42,7 +43,8 @@ def llm(model_path: Callable[[str], Path]) -> Iterator[EmbeddedLlm]:
 async def ask(
     llm: LanguageModel, *messages: ChatMessage, max_tokens: int = 40, temperature: float = 0.0
 ) -> tuple[str, Finish]:
-    *deltas, finish = [piece async for piece in llm.stream(messages, max_tokens=max_tokens, temperature=temperature)]
+    request = ChatRequest(messages, max_tokens=max_tokens, temperature=temperature)
+    *deltas, finish = [piece async for piece in llm.stream(request)]
     assert isinstance(finish, Finish)
     assert all(isinstance(piece, TextDelta) and piece.text for piece in deltas)
     return "".join(piece.text for piece in deltas if isinstance(piece, TextDelta)), finish
@@ -50,7 +52,7 @@ async def ask(
 
 async def first_pieces(llm: EmbeddedLlm, count: int, *messages: ChatMessage) -> None:
     """Take `count` pieces of a long answer, then close it."""
-    async with aclosing(llm.stream(messages, max_tokens=300, temperature=0.0)) as pieces:
+    async with aclosing(llm.stream(ChatRequest(messages, max_tokens=300, temperature=0.0))) as pieces:
         async for _ in pieces:
             count -= 1
             if count == 0:
@@ -179,7 +181,7 @@ class TestStopping:
     def test_closing_the_engine_ends_an_answer(self, model_path: Callable[[str], Path]) -> None:
         async def close_meanwhile() -> None:
             llm = EmbeddedLlm(model_path("smollm2-135m"), threads=1, context_tokens=512, parallel=1)
-            async with aclosing(llm.stream([STORY], max_tokens=400, temperature=0.0)) as pieces:
+            async with aclosing(llm.stream(ChatRequest((STORY,), max_tokens=400, temperature=0.0))) as pieces:
                 await anext(pieces)
                 await asyncio.to_thread(llm.close)
                 async for _ in pieces:
@@ -195,7 +197,7 @@ class TestRememberedWork:
     def test_a_prefilled_prompt_is_not_read_again(self, llm: EmbeddedLlm) -> None:
         async def prefilled() -> Finish:
             system = ChatMessage("system", "You are a pirate who talks of the sea, of ships and of treasure islands.")
-            await llm.prefill([system])
+            await llm.prefill(ChatRequest((system,)))
             return (await ask(llm, system, FRANCE))[1]
 
         finish = asyncio.run(prefilled())
@@ -206,7 +208,7 @@ class TestRememberedWork:
         async def at_once() -> Finish:
             system = ChatMessage("system", "You are a gardener and you speak about flowers, trees and vegetables. " * 3)
             async with asyncio.TaskGroup() as group:
-                group.create_task(llm.prefill([system]))
+                group.create_task(llm.prefill(ChatRequest((system,))))
                 await asyncio.sleep(0)
                 answer = group.create_task(ask(llm, system, FRANCE))
             return answer.result()[1]
@@ -216,8 +218,8 @@ class TestRememberedWork:
     def test_each_of_many_conversations_goes_on_from_its_last_answer(self, model_path: Callable[[str], Path]) -> None:
         async def talk(llm: EmbeddedLlm) -> list[int]:
             talks = [[SYSTEM, ChatMessage("user", f"Let us talk about {topic}.")] for topic in ("cats", "tea", "rain")]
-            for messages in talks:
-                await llm.prefill(messages[:1])
+            for _ in talks:
+                await llm.prefill(ChatRequest((SYSTEM,)))
             read = []
             for _ in range(3):
                 for messages in talks:
@@ -241,9 +243,8 @@ class TestExpectation:
     ) -> None:
         async def expect(llm: EmbeddedLlm) -> tuple[list[float | None], float | None]:
             said = ("Turn on the kitchen light", "Turn on the", "How old is the Brooklyn Bridge", "How old is the")
-            return [await llm.prefill([SYSTEM, ChatMessage("user", words)]) for words in said], await llm.prefill(
-                [SYSTEM]
-            )
+            asked = [ChatRequest((SYSTEM, ChatMessage("user", words))) for words in said]
+            return [await llm.prefill(request) for request in asked], await llm.prefill(ChatRequest((SYSTEM,)))
 
         llm = EmbeddedLlm(model_path(model), threads=1, context_tokens=1024, parallel=1, beginning=[SYSTEM])
         try:
@@ -274,7 +275,7 @@ class TestExpectation:
     def test_what_was_read_of_a_message_is_not_read_again(self, llm: EmbeddedLlm) -> None:
         async def read_and_ask() -> Finish:
             words = "Please tell me everything that you know about the long history of the old lighthouse by the sea"
-            await llm.prefill([SYSTEM, ChatMessage("user", words)])
+            await llm.prefill(ChatRequest((SYSTEM, ChatMessage("user", words))))
             return (await ask(llm, SYSTEM, ChatMessage("user", f"{words}."), max_tokens=4))[1]
 
         finish = asyncio.run(read_and_ask())
@@ -387,9 +388,8 @@ TOOLBOX = Toolbox((WEATHER, TIMER))
 async def use(
     llm: EmbeddedLlm, *messages: ChatMessage, toolbox: Toolbox = TOOLBOX, max_tokens: int = 60
 ) -> tuple[str, list[ToolCall], Finish]:
-    *pieces, finish = [
-        piece async for piece in llm.stream(messages, max_tokens=max_tokens, temperature=0.0, toolbox=toolbox)
-    ]
+    request = ChatRequest(messages, max_tokens=max_tokens, temperature=0.0, toolbox=toolbox)
+    *pieces, finish = [piece async for piece in llm.stream(request)]
     assert isinstance(finish, Finish)
     text = "".join(piece.text for piece in pieces if isinstance(piece, TextDelta))
     return text, [piece for piece in pieces if isinstance(piece, ToolCall)], finish

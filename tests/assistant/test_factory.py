@@ -13,7 +13,7 @@ from assistant.config import Config, load
 from assistant.factory import build
 from assistant.models import MissingModel, Store
 from audio.types import INPUT_RATE, Samples
-from pipeline.engines import ChatMessage, Engines, TextDelta
+from pipeline.engines import ChatMessage, ChatRequest, Engines, TextDelta
 
 
 def names(engines: Engines) -> list[str]:
@@ -43,9 +43,9 @@ async def use(engines: Engines, question: Samples) -> tuple[str, str]:
     assert 0 <= engines.vad.stream().score(question[:512]) <= 1
     assert 0 <= await engines.turn.score(question) <= 1
     heard = await engines.stt.transcribe(question, language="en")
-    messages = [ChatMessage("user", heard.text)]
-    await engines.llm.prefill(messages)
-    pieces = [piece async for piece in engines.llm.stream(messages, max_tokens=12, temperature=0.0)]
+    request = ChatRequest((ChatMessage("user", heard.text),), max_tokens=12, temperature=0.0)
+    await engines.llm.prefill(request)
+    pieces = [piece async for piece in engines.llm.stream(request)]
     answer = "".join(piece.text for piece in pieces if isinstance(piece, TextDelta))
     speech = np.concatenate([chunk async for chunk in engines.tts.speak(answer)])
     assert speech.size > 0
@@ -71,7 +71,7 @@ class TestBuild:
         with pytest.raises(RuntimeError, match="after shutdown"):
             asyncio.run(engines.turn.score(np.zeros(INPUT_RATE, np.float32)))
         with pytest.raises(RuntimeError, match="after shutdown"):
-            asyncio.run(engines.llm.prefill([ChatMessage("user", "Hello")]))
+            asyncio.run(engines.llm.prefill(ChatRequest((ChatMessage("user", "Hello"),))))
 
     def test_one_model_in_two_roles_is_one_engine(
         self, store: Callable[[Config], Store], clip: Callable[[str], Samples]

@@ -39,7 +39,7 @@ class Script:
         self.requests = []
         self.settings = None
 
-    def __call__(self, engines, settings, *, new_id):
+    def __call__(self, engines, settings, *, new_id, asker):
         self.settings = settings
         return self
 

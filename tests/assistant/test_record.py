@@ -29,7 +29,7 @@ from assistant.server.realtime import Recording
 from audio.pcm import read_wav
 from audio.types import INPUT_RATE
 from pipeline import events
-from pipeline.engines import VAD_WINDOW
+from pipeline.engines import VAD_WINDOW, Asker
 from tests.assistant.recording import ANSWER, QUESTION, Talk, barge_in, noise, question, record, talk
 from tests.pipeline.doubles import ScriptedLlm
 
@@ -110,7 +110,9 @@ def test_half_a_surrogate_pair_is_no_reason_to_stop(tmp_path: Path) -> None:
 def test_a_conversation_that_never_ran_leaves_nothing(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path, [])
     held = talk()
-    recorder("sess_1", lambda *_, **__: held.session)(held.session._context.engines, held.settings, new_id=str)
+    recorder("sess_1", lambda *_, **__: held.session)(
+        held.session._context.engines, held.settings, new_id=str, asker=Asker()
+    )
     recorder.close()
     assert list(tmp_path.iterdir()) == []
     assert not any(thread.name == "record" for thread in threading.enumerate())

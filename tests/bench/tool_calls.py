@@ -14,7 +14,7 @@ from typing import Final
 from assistant.config import load
 from assistant.llm.embedded import EmbeddedLlm
 from assistant.models import Store
-from pipeline.engines import ChatMessage, TextDelta, Tool, Toolbox, ToolCall
+from pipeline.engines import ChatMessage, ChatRequest, TextDelta, Tool, Toolbox, ToolCall
 
 
 def _tool(name: str, description: str, **properties: dict[str, object]) -> Tool:
@@ -87,10 +87,10 @@ class Answered:
 
 async def ask(llm: EmbeddedLlm, system: ChatMessage, text: str) -> Answered:
     """Ask as a conversation does: the words have been read before they are to be answered."""
-    messages = [system, ChatMessage("user", text)]
-    await llm.prefill(messages, toolbox=TOOLBOX)
+    request = ChatRequest((system, ChatMessage("user", text)), max_tokens=60, temperature=0.3, toolbox=TOOLBOX)
+    await llm.prefill(request)
     began, firsts, call, said = time.monotonic(), [], None, ""
-    async for piece in llm.stream(messages, max_tokens=60, temperature=0.3, toolbox=TOOLBOX):
+    async for piece in llm.stream(request):
         firsts.append(time.monotonic() - began)
         if isinstance(piece, ToolCall):
             call = piece

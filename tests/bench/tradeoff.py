@@ -21,8 +21,9 @@ from audio.stt.moonshine import Moonshine
 from audio.turn.smart_turn import SmartTurn
 from audio.types import INPUT_RATE, Samples
 from audio.vad.silero import SileroVad
+from pipeline.briefs import reading
 from pipeline.endings import finished, needed_silence_s
-from pipeline.engines import VAD_WINDOW
+from pipeline.engines import VAD_WINDOW, Asker
 from pipeline.history import prompt
 from pipeline.settings import TurnTaking
 from tests.bench import cases
@@ -75,7 +76,7 @@ class Ears:
         self._vad = SileroVad(store.pull(config.vad.model))
         self._turn = SmartTurn(store.pull(config.turn_detector.model))
         self._live = Moonshine(store.pull(config.live.model))
-        self._prompt = lambda words: prompt([], settings.instructions, words, max_chars=settings.max_history_chars)
+        self._request = lambda words: reading(settings, [], Asker(), words)
         self._llm = EmbeddedLlm(
             store.pull(config.llm.model),
             threads=1,
@@ -95,7 +96,7 @@ class Ears:
         for begin_s, resume_s in stretches:
             heard = [sound[start : int((begin_s + after_s) * INPUT_RATE)] for after_s in (0.064, 0.192)]
             words = await self._live.transcribe(heard[0])
-            model = await self._llm.prefill(self._prompt(words.text.rstrip(" .,;:!?…"))) if words.text else None
+            model = await self._llm.prefill(self._request(words.text.rstrip(" .,;:!?…"))) if words.text else None
             scores = (await self._turn.score(heard[0]), await self._turn.score(heard[1]))
             lasts_s = None if resume_s is None else resume_s - begin_s
             found.append(Pause(begin_s - end_s, lasts_s, scores, finished(words.text, model)))

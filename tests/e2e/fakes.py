@@ -11,14 +11,12 @@ import numpy as np
 
 from audio.types import INPUT_RATE, OUTPUT_RATE, Samples, Token
 from pipeline.engines import (
-    NO_TOOLS,
     ChatMessage,
+    ChatRequest,
     Engines,
     Finish,
     Generated,
-    Sampling,
     TextDelta,
-    Toolbox,
     ToolCall,
     Transcript,
 )
@@ -72,38 +70,22 @@ class OneAnswerModel:
     def __init__(self) -> None:
         self.prompts: list[Sequence[ChatMessage]] = []
 
-    async def stream(
-        self,
-        messages: Sequence[ChatMessage],
-        *,
-        max_tokens: int,
-        temperature: float,
-        toolbox: Toolbox = NO_TOOLS,
-        sampling: Sampling | None = None,
-    ) -> AsyncIterator[Generated]:
-        self.prompts.append(messages)
+    async def stream(self, request: ChatRequest) -> AsyncIterator[Generated]:
+        self.prompts.append(request.messages)
         words = ANSWER.split(" ")
         for at, word in enumerate(words):
             await asyncio.sleep(0)
             yield TextDelta(word if at == 0 else f" {word}")
         yield Finish("stop", input_tokens=20, cached_tokens=5, output_tokens=len(words))
 
-    async def prefill(self, messages: Sequence[ChatMessage], *, toolbox: Toolbox = NO_TOOLS) -> None:
+    async def prefill(self, request: ChatRequest) -> None:
         pass
 
 
 class BrokenModel(OneAnswerModel):
     """Stands for a language model that fails."""
 
-    async def stream(
-        self,
-        messages: Sequence[ChatMessage],
-        *,
-        max_tokens: int,
-        temperature: float,
-        toolbox: Toolbox = NO_TOOLS,
-        sampling: Sampling | None = None,
-    ) -> AsyncIterator[Generated]:
+    async def stream(self, request: ChatRequest) -> AsyncIterator[Generated]:
         yield TextDelta("It")
         raise RuntimeError("out of memory")
 
@@ -111,20 +93,12 @@ class BrokenModel(OneAnswerModel):
 class CallingModel(OneAnswerModel):
     """Stands for a language model that calls the first function there is, and then answers with what it returned."""
 
-    async def stream(
-        self,
-        messages: Sequence[ChatMessage],
-        *,
-        max_tokens: int,
-        temperature: float,
-        toolbox: Toolbox = NO_TOOLS,
-        sampling: Sampling | None = None,
-    ) -> AsyncIterator[Generated]:
+    async def stream(self, request: ChatRequest) -> AsyncIterator[Generated]:
         await asyncio.sleep(0)
-        if messages[-1].role == "tool":
-            yield TextDelta(f"It returned {messages[-1].content}.")
+        if request.messages[-1].role == "tool":
+            yield TextDelta(f"It returned {request.messages[-1].content}.")
         else:
-            yield ToolCall("mine", toolbox.tools[0].name, '{"city": "Rome"}')
+            yield ToolCall("mine", request.toolbox.tools[0].name, '{"city": "Rome"}')
         yield Finish("stop", input_tokens=20, cached_tokens=5, output_tokens=9)
 
 

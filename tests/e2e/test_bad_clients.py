@@ -98,7 +98,7 @@ def test_a_message_beyond_every_limit_closes_the_connection(serve):
 class Chatterbox:
     """A conversation that speaks without end and without pause."""
 
-    def __init__(self, engines, settings, *, new_id):
+    def __init__(self, engines, settings, *, new_id, asker):
         self.spoken = 0
 
     async def run(self):

@@ -260,7 +260,7 @@ class SlowModel(OneAnswerModel):
         self.running = 0
         self.began = threading.Event()
 
-    async def stream(self, messages, *, max_tokens, temperature, toolbox=None, sampling=None):
+    async def stream(self, request):
         self.running += 1
         self.began.set()
         try:

@@ -68,9 +68,9 @@ class ShapedModel(OneAnswerModel):
         self.answer = answer
         self.asked = []
 
-    async def stream(self, messages, *, max_tokens, temperature, toolbox=None, sampling=None):
-        self.prompts.append(messages)
-        self.asked.append((max_tokens, temperature, sampling))
+    async def stream(self, request):
+        self.prompts.append(request.messages)
+        self.asked.append((request.max_tokens, request.temperature, request.sampling))
         yield TextDelta(self.answer)
         yield Finish("stop", input_tokens=20, cached_tokens=5, output_tokens=3)
 

@@ -13,13 +13,13 @@ import numpy as np
 from audio.types import INPUT_RATE, OUTPUT_RATE, Samples
 from pipeline import events
 from pipeline.engines import (
-    NO_TOOLS,
     VAD_WINDOW,
+    Asker,
     ChatMessage,
+    ChatRequest,
     Engines,
     Finish,
     Generated,
-    Sampling,
     TextDelta,
     Toolbox,
     ToolCall,
@@ -118,8 +118,10 @@ class ScriptedLlm:
     reason: str = "stop"
     error: Exception | None = None
     error_after: int = 0
-    prompts: list[list[ChatMessage]] = field(default_factory=list)
-    prefilled: list[list[ChatMessage]] = field(default_factory=list)
+    requests: list[ChatRequest] = field(default_factory=list)
+    """What was asked."""
+    read: list[ChatRequest] = field(default_factory=list)
+    """What was read ahead."""
     prefill_error: Exception | None = None
     takes_pictures: bool = False
     finished: float | None = None
@@ -127,19 +129,21 @@ class ScriptedLlm:
     running: int = 0
     calls: dict[str, tuple[ToolCall, ...]] = field(default_factory=dict)
     """What it calls after these answers."""
-    toolboxes: list[Toolbox] = field(default_factory=list)
 
-    async def stream(
-        self,
-        messages: Sequence[ChatMessage],
-        *,
-        max_tokens: int,
-        temperature: float,
-        toolbox: Toolbox = NO_TOOLS,
-        sampling: Sampling | None = None,
-    ) -> AsyncGenerator[Generated, None]:
-        self.prompts.append(list(messages))
-        self.toolboxes.append(toolbox)
+    @property
+    def prompts(self) -> list[list[ChatMessage]]:
+        return [list(request.messages) for request in self.requests]
+
+    @property
+    def prefilled(self) -> list[list[ChatMessage]]:
+        return [list(request.messages) for request in self.read]
+
+    @property
+    def toolboxes(self) -> list[Toolbox]:
+        return [request.toolbox for request in self.requests]
+
+    async def stream(self, request: ChatRequest) -> AsyncGenerator[Generated, None]:
+        self.requests.append(request)
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         self.running += 1
         try:
@@ -157,12 +161,43 @@ class ScriptedLlm:
         finally:
             self.running -= 1
 
-    async def prefill(self, messages: Sequence[ChatMessage], *, toolbox: Toolbox = NO_TOOLS) -> float | None:
-        self.prefilled.append(list(messages))
+    async def prefill(self, request: ChatRequest) -> float | None:
+        self.read.append(request)
         await asyncio.sleep(self.prefill_s)
         if self.prefill_error:
             raise self.prefill_error
-        return self.finished if messages[-1].role == "user" else None
+        return self.finished if request.messages[-1].role == "user" else None
+
+
+WAIT = "wait"
+"""A step of an answer: wait until it is sure that it is asked for."""
+
+
+@dataclass
+class RoutedLlm(ScriptedLlm):
+    """Follows a script for each answer, the last one for ever: what it yields, raises, how long it sleeps, and WAIT."""
+
+    scripts: list[Sequence[Generated | Exception | float | str]] = field(default_factory=list)
+    committed_at: list[float] = field(default_factory=list)
+
+    async def stream(self, request: ChatRequest) -> AsyncGenerator[Generated, None]:
+        self.requests.append(request)
+        script = self.scripts.pop(0) if len(self.scripts) > 1 else self.scripts[0]
+        self.running += 1
+        try:
+            for step in script:
+                match step:
+                    case Exception():
+                        raise step
+                    case float():
+                        await asyncio.sleep(step)
+                    case str():
+                        await request.committed()
+                        self.committed_at.append(asyncio.get_running_loop().time())
+                    case _:
+                        yield step
+        finally:
+            self.running -= 1
 
 
 @dataclass
@@ -220,7 +255,7 @@ class Conversation:
             return f"{kind}_{numbers[kind]}"
 
         self.engines = Engines(LevelVad(), self.turn, self.stt, self.live, self.llm, self.tts)
-        self.session = Session(self.engines, self.settings, new_id=new_id)
+        self.session = Session(self.engines, self.settings, new_id=new_id, asker=Asker("sess_1", user="ann"))
 
     def hold(self, script: "Callable[[Conversation], object]", *, read: bool = True) -> list[events.Event]:
         """Run `script` (a coroutine function) against the session on virtual time and return what happened."""

@@ -9,12 +9,12 @@ from typing import Any, Final
 from starlette.requests import Request
 
 from assistant.config import Config
-from assistant.server.api.chat_request import ChatRequest
+from assistant.server.api.chat_request import ChatBody
 from assistant.server.api.errors import invalid
 from assistant.server.api.exchange import EVENTS, JSON, Answer, dumped, event
 from assistant.server.api.reading import read_json
 from assistant.server.api.working import background, engine_errors
-from pipeline.engines import Engines, Finish, Generated, TextDelta, ToolCall
+from pipeline.engines import Asker, ChatRequest, Engines, Finish, Generated, TextDelta, ToolCall
 from pipeline.errors import Stage
 from pipeline.ids import random_id
 
@@ -23,26 +23,30 @@ _DONE: Final = b"data: [DONE]\n\n"
 
 async def complete(request: Request, config: Config, engines: Engines) -> Answer:
     """Read a request for a completion. Raises ApiError where it can't be served."""
-    asked = await read_json(request, ChatRequest)
+    asked = await read_json(request, ChatBody)
     asked.check()
-    completion = _Completion(asked, config, _generate(asked, config, engines))
+    completion_id = random_id("chatcmpl")
+    completion = _Completion(completion_id, asked, config, _generate(completion_id, asked, config, engines))
     if asked.stream:
         return Answer(EVENTS, completion.events(), whole=False)
     return Answer(JSON, completion.whole())
 
 
-async def _generate(asked: ChatRequest, config: Config, engines: Engines) -> AsyncGenerator[Generated, None]:
+async def _generate(
+    completion_id: str, asked: ChatBody, config: Config, engines: Engines
+) -> AsyncGenerator[Generated, None]:
     most = config.llm.context_tokens
     sampling = asked.sampling()
-    stream = engines.llm.stream(
-        asked.conversation(),
+    request = ChatRequest(
+        tuple(asked.conversation()),
         max_tokens=min(asked.max_completion_tokens or asked.max_tokens or most, most),
         temperature=config.assistant.temperature if asked.temperature is None else asked.temperature,
         toolbox=asked.toolbox(),
         sampling=sampling,
+        asker=Asker(turn=completion_id),
     )
     with engine_errors(Stage.THINK, "The language model failed"):
-        async with background(engines.lanes), aclosing(stream):
+        async with background(engines.lanes), aclosing(engines.llm.stream(request)) as stream:
             text = ""
             async for piece in stream:
                 if isinstance(piece, TextDelta):
@@ -69,11 +73,13 @@ def _is_json(text: str) -> bool:
 class _Completion:
     """Puts what is generated into OpenAI's objects."""
 
-    def __init__(self, asked: ChatRequest, config: Config, generated: AsyncGenerator[Generated, None]) -> None:
+    def __init__(
+        self, completion_id: str, asked: ChatBody, config: Config, generated: AsyncGenerator[Generated, None]
+    ) -> None:
         self._asked = asked
         self._generated = generated
         self._head = {
-            "id": random_id("chatcmpl"),
+            "id": completion_id,
             "created": int(time.time()),
             "model": config.llm.model,
             "system_fingerprint": None,

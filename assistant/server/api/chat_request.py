@@ -122,7 +122,7 @@ def _listed(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
-class ChatRequest(_Part):
+class ChatBody(_Part):
     """The whole body. `Any` marks what is accepted and makes no difference here."""
 
     model: str
