@@ -45,15 +45,15 @@ _PLACES: Final = {
 
 
 def zone_named(name: str) -> tzinfo:
-    """Return the time zone of this IANA name; empty, the machine's. Raises ParleyError where there is none."""
+    """Return the time zone of this name (IANA's); empty, the machine's. Raises ParleyError where there is none."""
     try:
         return ZoneInfo(name) if name else get_localzone()
     except (ZoneInfoNotFoundError, ValueError) as error:
         if not name:
             return UTC
         raise ParleyError(
-            f'[reflexes] timezone: there is no time zone {name!r}. Write one such as "Europe/Berlin", or leave it empty '
-            "for this machine's own."
+            f'[reflexes] timezone: there is no time zone {name!r}. Write one such as "Europe/Berlin", or leave it '
+            "empty for this machine's own."
         ) from error
 
 

@@ -82,7 +82,7 @@ def _read_one(words: Sequence[str], at: int, when: _When) -> int | None:  # noqa
     return at + 1 if word in _FILLERS else None
 
 
-def _clock(words: Sequence[str], at: int, when: _When) -> tuple[tuple[int, int], int] | None:
+def _clock(words: Sequence[str], at: int, when: _When) -> tuple[tuple[int, int], int] | None:  # noqa: PLR0911 - each is a way to say it
     word = words[at]
     if word in {"noon", "midday", "midnight"}:
         when.half = "am" if word == "midnight" else "pm"
@@ -136,7 +136,7 @@ def _small(words: Sequence[str], at: int, below: int) -> tuple[int, int] | None:
 
 
 def _resolve(when: _When, now: datetime, *, morning: bool) -> datetime | None:
-    assert when.clock is not None  # noqa: S101
+    assert when.clock is not None
     hour, minute = when.clock
     hours, late = _hours(when, hour, morning=morning)
     if when.day is None and when.weekday is None:

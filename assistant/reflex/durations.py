@@ -30,10 +30,10 @@ def read_duration(words: Sequence[str], at: int = 0) -> tuple[float, int] | None
         total += seconds
         if words[here : here + 1] == ["and"] and _part(words, here + 1, last) is not None:
             here += 1
-    if last == 3600 and (minutes := read_number(words, here)) is not None and 0 < minutes[0] < 60:
+    minutes = read_number(words, here) if last == 3600 else None
+    if minutes is not None and minutes[1] == len(words) and 0 < minutes[0] < 60 and minutes[0].denominator == 1:
         # "two hours thirty": the unit is left out, at the end only.
-        if minutes[1] == len(words) and minutes[0].denominator == 1:
-            total, here = total + 60 * minutes[0], minutes[1]
+        total, here = total + 60 * minutes[0], minutes[1]
     return (float(total), here) if here > at and 0 < total <= MOST_S else None
 
 
@@ -59,19 +59,18 @@ def _part(words: Sequence[str], at: int, below: int) -> tuple[Fraction, int, int
     here += 1
     if words[here : here + 1] == ["and"]:
         rest = read_number(words, here + 1)
+        follows = words[rest[1]] if rest is not None and rest[1] < len(words) else ""
         # "an hour and a half", but not "an hour and half a minute"
-        if rest is not None and 0 < rest[0] < 1 and words[rest[1] : rest[1] + 1] not in (["a"], ["an"], ["of"]):
-            if rest[1] == len(words) or words[rest[1]] not in _UNITS:
-                count, here = count + rest[0], rest[1]
+        if rest is not None and 0 < rest[0] < 1 and follows not in {"a", "an", "of", *_UNITS}:
+            count, here = count + rest[0], rest[1]
     return count * unit, here, unit
 
 
 def _count(words: Sequence[str], at: int) -> tuple[Fraction, int] | None:
     if words[at : at + 3] == ["a", "couple", "of"]:
         return Fraction(2), at + 3
-    if words[at : at + 1] in (["a"], ["an"], ["one"], ["another"]) and words[at + 1 : at + 2] != []:
-        if words[at + 1] in _UNITS:
-            return Fraction(1), at + 1
+    if words[at : at + 1] in (["a"], ["an"], ["another"]) and at + 1 < len(words) and words[at + 1] in _UNITS:
+        return Fraction(1), at + 1
     return read_number(words, at)
 
 

@@ -26,7 +26,9 @@ class Facts(Protocol):
         ...
 
 
-_OWN: Final = frozenset("i i'm i've i'd i'll my mine our we we're we've he she they it's there's today tomorrow".split())
+_OWN: Final = frozenset(
+    "i i'm i've i'd i'll my mine our we we're we've he she they it's there's today tomorrow".split()
+)
 _VERBS: Final = frozenset(
     "is are was were am 's has have had likes like loves love hates hate lives live works work needs need wants want "
     "can can't doesn't don't isn't aren't goes comes means".split()

@@ -16,7 +16,7 @@ _TENS: Final = {
     word: 10 * number
     for number, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), start=2)
 }
-_TENS_TOO: Final = _TENS | {"fourty": 40}
+_BELOW_HUNDRED: Final = _ONES.keys() | _TENS.keys()
 _SCALES: Final = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
 _PARTS: Final = {
     "half": Fraction(1, 2),
@@ -84,38 +84,36 @@ def _written(words: Sequence[str], at: int) -> tuple[Fraction, int] | None:
 
 
 def _spoken(words: Sequence[str], at: int) -> tuple[Fraction, int] | None:
-    total, group, here = 0, None, at
+    """Read "two hundred and thirty four thousand": hundreds in `group`, what is multiplied already in `total`."""
+    total, group, scale, here = 0, 0, 10**18, at
     while here < len(words):
         word = words[here]
         ahead = words[here + 1] if here + 1 < len(words) else ""
-        if word in _ONES:
-            if group is not None and (_ONES[word] > 9 or group % 10 or group % 100 == 10):
-                if group % 100 or _ONES[word] == 0:
-                    break
-            group = (group or 0) + _ONES[word]
-        elif word in _TENS_TOO and (group is None or (group >= 100 and group % 100 == 0)):
-            group = (group or 0) + _TENS_TOO[word]
-        elif word == "hundred" and group is not None and 0 < group < 100:
+        if word in _ONES and _fits(_ONES[word], group) and (_ONES[word] or here == at):
+            group += _ONES[word]
+        elif word in _TENS and group % 100 == 0:
+            group += _TENS[word]
+        elif word == "hundred" and 0 < group < 100:
             group *= 100
-        elif word == "a" and group is None and total == 0 and ahead in {"hundred", *_SCALES}:
+        elif word == "a" and here == at and ahead in {"hundred", *_SCALES}:
             group = 1
-        elif word in _SCALES and group is not None and (total == 0 or total % (_SCALES[word] * 1000) == 0):
-            total += group * _SCALES[word]
-            group = 0
-        elif not (word == "and" and (group or total) and (ahead in _ONES or ahead in _TENS_TOO) and _takes(group)):
+        elif word in _SCALES and group and _SCALES[word] < scale:
+            scale = _SCALES[word]
+            total, group = total + group * scale, 0
+        elif not (word == "and" and here > at and group % 100 == 0 and (group or total) and ahead in _BELOW_HUNDRED):
             break
         here += 1
-    if here == at or (group is None and not total):
+        if word == "zero":
+            break
+    if here == at:
         return None
-    value = Fraction(total + (group or 0))
-    if words[here : here + 1] == ["point"]:
-        return _decimals(value, words, here)
-    return value, here
+    value = Fraction(total + group)
+    return _decimals(value, words, here) if words[here : here + 1] == ["point"] else (value, here)
 
 
-def _takes(group: int | None) -> bool:
-    """Whether an "and" may follow inside a number: "a hundred and five"."""
-    return group is not None and group % 100 == 0
+def _fits(ones: int, group: int) -> bool:
+    """Whether a number below twenty may follow in the group: after "forty" only one below ten."""
+    return group % 100 == 0 or (group % 10 == 0 and group % 100 >= 20 and ones < 10)
 
 
 def _decimals(value: Fraction, words: Sequence[str], point: int) -> tuple[Fraction, int]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import lru_cache
+from functools import cache
 from typing import Final
 
 from assistant.reflex import clock, units
@@ -78,6 +78,7 @@ class Reflexes:
         return loading.result() if loading.done() else None
 
 
+@cache
 def _load(language: str) -> Sentences:
     loaded = sentences(language)
     for _ in loaded.matches(_WARMING.format(minutes=" ".join(sorted(loaded.words)))):
@@ -92,7 +93,7 @@ def _readings(text: str, spoken: Sentences) -> Iterator[str]:
         yield from _mishearings().readings(text)
 
 
-@lru_cache(maxsize=1)
+@cache
 def _mishearings() -> Mishearings:
     real = (SENTENCES / _ENGLISH / "lookalikes.txt").read_text(encoding="utf-8").split()
     return Mishearings(sentences(_ENGLISH).words, real)

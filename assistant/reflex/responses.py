@@ -1,13 +1,13 @@
 """What is answered, in the language of the question.
 
 Templates (Jinja) stand beside the sentences in configs/sentences/LANGUAGE/, under `responses`, by intent and by name;
-where we have none, home-assistant-intents has one for its own intents, which reads its values from `slots`; else English
-answers. The filter `duration` says a number of seconds by the language's `units`, `clock` a time of day in English.
+where we have none, home-assistant-intents has one for its own intents, which reads its values from `slots`; else
+English answers. The filter `duration` says a number of seconds by the language's `units`, `clock` a time of day in English.
 """
 
 from collections.abc import Sequence
 from datetime import datetime
-from functools import lru_cache
+from functools import cache
 from typing import Final
 
 from jinja2 import Template
@@ -40,7 +40,7 @@ def prepare(language: str) -> None:
             _template(language, intent, name)
 
 
-@lru_cache(maxsize=4096)
+@cache
 def _template(language: str, intent: str, name: str) -> Template:
     for of, named in ((language, name), (language, "default"), (_ENGLISH, name)):
         found = sentences(of).responses.get(intent, {}).get(named)
@@ -49,7 +49,7 @@ def _template(language: str, intent: str, name: str) -> Template:
     raise KeyError(f"no answer {name!r} to {intent}")
 
 
-@lru_cache(maxsize=None)
+@cache
 def _environment(language: str) -> SandboxedEnvironment:
     environment = SandboxedEnvironment(autoescape=False)  # spoken, never put into a page
     units = sentences(language).units or sentences(_ENGLISH).units

@@ -1,13 +1,15 @@
 """The sentences of a language: Home Assistant's, as far as we can do what they ask for, and our own in configs/."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from functools import lru_cache
+from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
-from hassil.expression import ListReference, RuleReference, Sentence, TextChunk
+from hassil.errors import HassilError
+from hassil.expression import Expression, Group, ListReference, RuleReference, Sentence, TextChunk
 from hassil.intents import Intents
+from hassil.parser import ParseError
 from hassil.recognize import recognize_all
 from hassil.util import normalize_for_matching
 from home_assistant_intents import get_intents, get_languages
@@ -57,9 +59,7 @@ class Sentences:
         self._intents = intents
         self.words = frozenset(_words(intents))
         """Every word that stands in a sentence."""
-        for intent in intents.intents.values():
-            for block in intent.data:
-                assert block.sentences  # parsed now: hassil waits with it until the first match  # noqa: S101
+        _check(intents)
 
     def matches(self, text: str) -> Iterator[tuple[str, dict[str, Slot]]]:
         """Yield every way to understand `text`: an intent and its slots."""
@@ -81,7 +81,7 @@ def find_language(wanted: str) -> str | None:
     return exact.get(tag) or exact.get(family) or {"zh": "zh-CN", "no": "nb", "nn": "nb"}.get(family)
 
 
-@lru_cache(maxsize=None)
+@cache
 def sentences(language: str) -> Sentences:
     """Return the sentences of `language`, one of `languages()`. Takes 20 to 100 ms the first time.
 
@@ -106,7 +106,7 @@ def sentences(language: str) -> Sentences:
         for file in sorted((SENTENCES / language).glob("*.yaml")):
             _merge(merged, file)
         return Sentences(Intents.from_dict(merged), merged)
-    except (ValueError, KeyError, TypeError, AssertionError) as error:
+    except (HassilError, ParseError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise SentencesError(f"The sentences in {SENTENCES / language} can't be used: {error}") from error
 
 
@@ -157,21 +157,33 @@ def _value(value: object) -> Slot:
     return value if isinstance(value, str | int | float) else str(value)
 
 
-def _words(intents: Intents) -> Iterator[str]:
-    blocks = [block for intent in intents.intents.values() for block in intent.data]
-    for sentence in [*(each for block in blocks for each in block.sentences), *intents.expansion_rules.values()]:
-        for chunk in _chunks([sentence.expression]):
-            yield from normalize_for_matching(chunk).text.casefold().split()
-
-
-def _chunks(expressions: Iterable[object]) -> Iterator[str]:
-    for expression in expressions:
+def _check(intents: Intents) -> None:
+    """Parse all sentences, which hassil does at the first match only. Raises HassilError for a name that is missing."""
+    for expression in _all(intents):
         match expression:
-            case TextChunk():
-                yield expression.text
-            case ListReference() | RuleReference():
-                continue
-            case Sentence():
-                yield from _chunks([expression.expression])
-            case _:
-                yield from _chunks(getattr(expression, "items", ()))
+            case ListReference() if expression.list_name not in intents.slot_lists and not expression.is_inline_range:
+                raise HassilError(f"there is no list {{{expression.list_name}}}")
+            case RuleReference() if expression.rule_name not in intents.expansion_rules:
+                raise HassilError(f"there is no rule <{expression.rule_name}>")
+
+
+def _words(intents: Intents) -> Iterator[str]:
+    for expression in _all(intents):
+        if isinstance(expression, TextChunk):
+            yield from normalize_for_matching(expression.text).text.casefold().split()
+
+
+def _all(intents: Intents) -> Iterator[Expression]:
+    """Yield every expression of every sentence, and of the rules that they use."""
+    blocks = [block for intent in intents.intents.values() for block in intent.data]
+    waiting = [sentence.expression for block in blocks for sentence in block.sentences]
+    used: set[str] = set()
+    while waiting:
+        expression = waiting.pop()
+        yield expression
+        if isinstance(expression, Group):
+            waiting += expression.items
+        elif isinstance(expression, RuleReference) and expression.rule_name not in used:
+            used.add(expression.rule_name)
+            if (rule := intents.expansion_rules.get(expression.rule_name)) is not None:
+                waiting.append(rule.expression)

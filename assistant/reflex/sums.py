@@ -1,5 +1,6 @@
 """Sums as they are spoken: read into an exact number by a small parser of its own, which runs nothing."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -38,6 +39,9 @@ _ROOTS: Final[dict[tuple[str, ...], int]] = {
     ("√",): 2,
 }
 _POWERS: Final[dict[str, int]] = {"squared": 2, "cubed": 3}
+_FRACTION: Final = re.compile(r"(\d{1,9})/(\d{1,9})")
+_DAYS: Final = 31
+"""What is written as a fraction and doesn't go beyond it may be a date, or 24/7."""
 _MOST: Final = 10**15
 """Beyond it, a number isn't one to be spoken."""
 
@@ -59,11 +63,8 @@ class _Unreadable(Exception):  # noqa: N818 - it never leaves this file
 def read_sum(text: str) -> Sum | None:
     """Return the sum that `text` is, all of it, with one operation at least; None where it is none."""
     words = words_of(text)
-    for lead in (["the"], ["a"], ["the", "sum", "of"], ["the", "result", "of"]):
-        if words[: len(lead)] == lead and words[len(lead) : len(lead) + 1] not in (["hundred"], ["half"], ["third"]):
-            words = words[len(lead) :]
-    if len(words) == 1 and "/" in words[0] and int(words[0].split("/")[0]) > 31:  # else a date, or 24/7
-        words = [*words[0].partition("/")]
+    if len(words) == 1 and (fraction := _FRACTION.fullmatch(words[0])) and int(fraction[1]) > _DAYS:
+        words = [fraction[1], "/", fraction[2]]
     parser = _Parser(words)
     try:
         value, asked = parser.read(0)
@@ -153,9 +154,10 @@ class _Parser:
 
 
 def _said(words: Sequence[str], value: Fraction) -> str:
-    if value.denominator == 1 or 10**6 % value.denominator == 0 and not {"half", "quarter"} & set(words):
-        return written(value, 6) if "/" not in words[0] else words[0]
-    return " ".join(words)
+    """Return a number as it is repeated: in digits where these are exact, else as it was said."""
+    if "/" in words[0] or 10**6 % value.denominator or {"half", "quarter"} & set(words):
+        return " ".join(words)
+    return written(value, 6)
 
 
 def _apply(operator: str, left: Fraction, right: Fraction) -> Fraction:

@@ -66,8 +66,8 @@ class TimerCommands:
         ends_at = self._words.clock.now() + timedelta(seconds=length_s)
         timer = self._new(match, "timer", length_s, name, ends_at)
         # Home Assistant's answers look whether there is a name, not whether it is empty.
-        values: dict[str, object] = {"length": length_s} | ({"name": name} if name else {}) | _parts(length_s)
-        return self._set(match, timer, values)
+        named = {"name": name} if name else {}
+        return self._set(match, timer, {"length": length_s, **named, **_parts(length_s)})
 
     def _new(self, match: Match, kind: Kind, length_s: float, name: str, ends_at: datetime) -> Timer:
         user, session = match.asker.user, match.asker.session
@@ -92,7 +92,9 @@ class TimerCommands:
 
     def _cancel_one(self, match: Match, kind: Kind, at: datetime | None = None) -> Reflex | None:
         ringing = self._ringing(match.asker.user, kind)
-        timer = ringing[0] if ringing and not self._timers.running(match.asker.user, kind) else self._find(match, kind, at)
+        timer = (
+            ringing[0] if ringing and not self._timers.running(match.asker.user, kind) else self._find(match, kind, at)
+        )
         if not isinstance(timer, Timer):
             return timer
 
@@ -146,9 +148,7 @@ class TimerCommands:
             return None
         return self._change_one(match, lambda timer, _: timer.extended(sign * length_s), **_parts(length_s))
 
-    def _change_one(
-        self, match: Match, change: Callable[[Timer, datetime], Timer], **values: object
-    ) -> Reflex | None:
+    def _change_one(self, match: Match, change: Callable[[Timer, datetime], Timer], **values: object) -> Reflex | None:
         timer = self._find(match, "timer")
         if not isinstance(timer, Timer):
             return timer
@@ -269,7 +269,10 @@ class TimerCommands:
         return found[0]
 
     def _labels(self, match: Match, timers: Sequence[Timer]) -> list[str]:
-        return [self._responses.say(match.language, "Timer", "one", label=self._words.label(each, match.language)) for each in timers]
+        return [
+            self._responses.say(match.language, "Timer", "one", label=self._words.label(each, match.language))
+            for each in timers
+        ]
 
     def _unknown(self, match: Match, timers: Sequence[Timer], kind: Kind) -> str:
         if not timers:

@@ -158,7 +158,7 @@ class Timers:
         if timer.told >= self._tell_times:
             await self.remove(timer)
             return
-        assert timer.ends_at is not None  # noqa: S101 - what is paused doesn't end
+        assert timer.ends_at is not None, "what is paused doesn't end"
         late_s = 0.0 if timer.told else (self._now() - timer.ends_at).total_seconds()
         text = self._ending(timer, late_s)
         for session in dict.fromkeys((timer.session, *self._audience.connected(timer.user))):

@@ -102,7 +102,6 @@ class Quantity:
         return f"{written(self.value)} {self.unit.one if self.value == 1 else self.unit.many}"
 
 
-
 def _names() -> dict[tuple[str, ...], Unit]:
     found: dict[tuple[str, ...], Unit] = {}
     for line in _TABLE.strip().splitlines():

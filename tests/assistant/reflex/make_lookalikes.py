@@ -1,7 +1,7 @@
 """Writes configs/sentences/en/lookalikes.txt: English words that are one letter away from a word of the sentences.
 
-`python -m tests.assistant.reflex.make_lookalikes /usr/share/dict/american-english` (Debian's package wamerican; its word
-list is SCOWL's, free to use and to pass on), after the sentences have got new words.
+`python -m tests.assistant.reflex.make_lookalikes /usr/share/dict/american-english` (Debian's package wamerican; its
+word list is SCOWL's, free to use and to pass on), after the sentences have got new words.
 """
 
 import sys
