@@ -43,6 +43,7 @@ class SpeechCommands:
             "ChangeSpeed": self.change_speed,
             "Repeat": self.repeat,
             "Stop": self.stop,
+            "Help": self.help,
         }
 
     def change_volume(self, match: Match) -> Reflex:
@@ -69,6 +70,10 @@ class SpeechCommands:
         """Say the last message again."""
         return Reflex(match.intent, match.said_last or self._responses.say(match.language, match.intent, "nothing"))
 
+    def help(self, match: Match) -> Reflex:
+        """Say what can be asked for."""
+        return Reflex(match.intent, self._responses.say(match.language, match.intent))
+
     def stop(self, match: Match) -> Reflex:
         """Be quiet: the reply has ended already, by being interrupted, and what rings ends too."""
         return self._timers.hush(match)
@@ -82,6 +87,8 @@ class SpeechCommands:
 
     def _adjust(self, match: Match, voice: _Voice, words: str) -> Reflex:
         before = self._voice(match)
+        if voice == before:
+            return Reflex(match.intent, words)
         adjusted = Adjusted(
             volume=None if voice.volume == before.volume else voice.volume,
             speed=None if voice.speed == before.speed else voice.speed,

@@ -70,11 +70,12 @@ def test_sums_and_units(house: House, said: str, answer: str | None) -> None:
 def test_volume_goes_up_and_down_from_where_it_is(house: House) -> None:
     async def adjusted(said: str, session: str = "kitchen") -> tuple[str | None, Adjusted | None]:
         reflex = house.match(said, session=session)
-        await reflex.act()
+        if reflex.act:
+            await reflex.act()
         return reflex.words, reflex.adjust
 
     async def talk() -> None:
-        assert await adjusted("Louder") == ("That's as loud as I can speak.", Adjusted())
+        assert await adjusted("Louder") == ("That's as loud as I can speak.", None)
         assert await adjusted("Quieter") == ("Okay.", Adjusted(volume=0.8))
         assert await adjusted("Turn it down") == ("Okay.", Adjusted(volume=0.6))
         assert await adjusted("Quieter", "bedroom") == ("Okay.", Adjusted(volume=0.8))
@@ -82,6 +83,7 @@ def test_volume_goes_up_and_down_from_where_it_is(house: House) -> None:
         assert await adjusted("Mute") == ("", Adjusted(volume=0.0))
         assert await adjusted("Speak slower") == ("Okay.", Adjusted(speed=0.85))
         assert await adjusted("Speak at normal speed") == ("Okay.", Adjusted(speed=1.0))
+        assert await adjusted("Speak at normal speed") == ("Okay.", None)
 
     asyncio.run(talk())
 
@@ -99,6 +101,11 @@ def test_the_voices_of_old_sessions_are_forgotten(house: House) -> None:
     asyncio.run(talk())
     assert house.match("Quieter", session="0").adjust == Adjusted(volume=0.8)
     assert house.match("Quieter", session="299").adjust == Adjusted(volume=0.6)
+
+
+def test_what_it_can_do_is_said_without_a_model(house: House) -> None:
+    assert house.match("What can you do?").words.startswith("I tell the time and the date, set timers,")
+    assert house.match("What can you do about climate change?") is None
 
 
 def test_repeat_says_what_was_said_last(house: House) -> None:
