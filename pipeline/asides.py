@@ -21,7 +21,7 @@ from pipeline.outcome import Outcome, outcome
 from pipeline.reply import Reply
 from pipeline.response_input import ResponseInput
 from pipeline.settings import Settings
-from pipeline.turn import Calls, Done, Measured, Reached, Says, Sound, TurnOutput, run_turn
+from pipeline.turn import Bridges, Calls, Done, Goes, Measured, Reached, Says, Sound, TurnOutput, run_turn
 
 MOST: Final = 4
 """At once: they share two cores with the conversation."""
@@ -93,10 +93,14 @@ class Asides:
         match output:
             case Reached():
                 pass
+            case Goes(routed=routed):
+                await self._context.emit(events.ResponseRouted(reply.response_id, routed))
             case Measured(clause=clause, seconds=seconds):
                 reply.measure(clause, seconds)
             case Says(text=text):
                 await self._say(reply, text)
+            case Bridges(text=text):
+                await self._bridge(reply, text)
             case Calls(call=call):
                 item = call_item(call, self._context.new_id)
                 await self._context.emit(events.ToolCalled(reply.response_id, item, None))
@@ -113,10 +117,18 @@ class Asides:
                 assert_never(output)
 
     async def _say(self, reply: Reply, text: str) -> None:
+        await self._have_message(reply)
+        await self._context.emit(events.ResponseText(reply.response_id, reply.item_id, reply.say(text)))
+
+    async def _bridge(self, reply: Reply, text: str) -> None:
+        await self._have_message(reply)
+        at_s = reply.bridge(text)
+        await self._context.emit(events.ResponseBridged(reply.response_id, reply.item_id, text, at_s))
+
+    async def _have_message(self, reply: Reply) -> None:
         if not reply.begun:
             reply.begun = True
             await self._context.emit(events.MessageStarted(reply.response_id, reply.item_id, None))
-        await self._context.emit(events.ResponseText(reply.response_id, reply.item_id, reply.say(text)))
 
     async def _end(self, number: int, outcome: Outcome) -> None:
         reply = self._underway.pop(number).reply

@@ -48,6 +48,11 @@ def requested(
     )
 
 
+def announcement(settings: Settings, text: str, asker: Asker) -> Brief:
+    """Return the brief of a turn that says this, whatever the conversation is about."""
+    return Brief(tuple, asker, output=settings.output, voice=settings.voice, speed=settings.speed, words=text)
+
+
 def reading(settings: Settings, known: Iterable[Item], asker: Asker, words: str | None = None) -> ChatRequest:
     """Return what the model reads ahead of a turn: the prompt up to `words`, which aren't all of the question yet."""
     return ChatRequest(

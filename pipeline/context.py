@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from pipeline.engines import Asker, Engines, Transcript
+from pipeline.engines import Adjusted, Asker, Engines, Transcript
 from pipeline.errors import StageError
 from pipeline.events import Event, Request
 from pipeline.moves import Sounds, WasSaid
@@ -59,7 +59,7 @@ class CaughtUp:
     absence: int
 
 
-Entry: TypeAlias = Request | TurnOutput | Sounds | WasSaid | Partial | Heard | Read | Written | CaughtUp
+Entry: TypeAlias = Request | TurnOutput | Adjusted | Sounds | WasSaid | Partial | Heard | Read | Written | CaughtUp
 """Whatever a session deals with, one after the other."""
 
 

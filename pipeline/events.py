@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from audio.types import Samples, Token
-from pipeline.engines import Toolbox
+from pipeline.engines import Routed, Toolbox
 from pipeline.history import Item
 from pipeline.settings import Settings
 from pipeline.timings import Timings
@@ -26,6 +26,8 @@ class Update:
 
     settings: Settings
     request_id: str | None = None
+    sets_speed: bool = False
+    """The client has chosen the speed; otherwise one that the assistant was told to speak at holds on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +144,13 @@ class ClientReturned:
     request_id: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Announce:
+    """Say this, as soon as nobody speaks: something has happened that the user waits for, such as a timer's end."""
+
+    text: str
+
+
 Attendance: TypeAlias = Played | ClientLeft | ClientReturned
 """How far the client has heard the reply."""
 
@@ -151,7 +160,7 @@ Change: TypeAlias = CreateItem | RetrieveItem | RetrieveConversation | DeleteIte
 Demand: TypeAlias = Update | Commit | Clear | Change | CreateResponse | CancelResponse | Attendance
 """What is carried out or refused."""
 
-Request: TypeAlias = Audio | Demand
+Request: TypeAlias = Audio | Announce | Demand
 
 # --- Out: what happened. ---
 
@@ -319,6 +328,34 @@ class ResponseAudio:
 
 
 @dataclass(frozen=True, slots=True)
+class ResponseRouted:
+    """Who answers from here on, and why; the sound of what was generated before it may still be to come."""
+
+    response_id: str
+    routed: Routed
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseBridged:
+    """Words are spoken that are no part of the answer, from `at_s` of its sound on: they stand in no transcript."""
+
+    response_id: str
+    item_id: str
+    text: str
+    at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechAdjusted:
+    """The user told the assistant how to speak: that holds from now on. What is None stays as it was."""
+
+    volume: float | None
+    """0..1, of the sound that is sent."""
+    speed: float | None
+    """0.25..1.5, of the clauses that aren't spoken yet."""
+
+
+@dataclass(frozen=True, slots=True)
 class ReplyHeard:
     """The words of the answer that have been heard, up to `at_s` of its sound; where Settings.report_heard asks for it.
 
@@ -361,10 +398,11 @@ class ResponseEnded:
 
 @dataclass(frozen=True, slots=True)
 class TurnTimed:
-    """Where the time of a turn went."""
+    """Where the time of a turn went, and who answered, in their order; nobody is named where there is no choice."""
 
     response_id: str
     timings: Timings
+    routes: tuple[Routed, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -397,6 +435,9 @@ Event: TypeAlias = (
     | MessageStarted
     | ResponseText
     | ResponseAudio
+    | ResponseRouted
+    | ResponseBridged
+    | SpeechAdjusted
     | ReplyHeard
     | ToolCalled
     | ResponseEnded

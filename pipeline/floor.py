@@ -7,16 +7,16 @@ long as they stay the utterance's, and replaced when they don't.
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import assert_never
 
 from audio.types import INPUT_RATE, Samples
 from pipeline import events, moves
-from pipeline.briefs import brief, requested
+from pipeline.briefs import announcement, brief, requested
 from pipeline.context import CaughtUp, Context
 from pipeline.conversation import Conversation
 from pipeline.echo import EchoGuard
-from pipeline.engines import ToolCall, Transcript
+from pipeline.engines import Routed, ToolCall, Transcript
 from pipeline.errors import RequestError, StageError
 from pipeline.gate import Gate
 from pipeline.history import Item, Spoken, call_item
@@ -24,7 +24,7 @@ from pipeline.outcome import Outcome, outcome
 from pipeline.reply import Moments, Reply
 from pipeline.response_input import ResponseInput
 from pipeline.settings import Settings
-from pipeline.turn import Brief, Calls, Done, Measured, Reached, Says, Sound, TurnOutput, run_turn
+from pipeline.turn import Bridges, Brief, Calls, Done, Goes, Measured, Reached, Says, Sound, TurnOutput, run_turn
 from pipeline.utterance import Utterance, same_words
 
 
@@ -41,6 +41,10 @@ class _Turn:
     reply: Reply
     gate: Gate
     task: asyncio.Task[None]
+    routes: list[Routed] = field(default_factory=list)
+    """Who answered, so far."""
+    announces: bool = False
+    """It was begun by no words of the user's: where its time went is of no interest."""
 
     async def stop(self) -> None:
         """Cancel, then wait until it is over."""
@@ -123,7 +127,7 @@ class Floor:
     async def correct(self, item_id: str, words: Transcript) -> None:
         """Answer other words, if the reply to what was taken for them can't have been heard yet."""
         turn = self._replying
-        heard = turn is None or turn.moments.audio is not None or turn.reply.text or turn.reply.called
+        heard = turn is None or turn.moments.heard or turn.reply.text or turn.reply.called
         if turn is None or heard or turn.item_id != item_id or turn.answers(item_id, words):
             return
         await turn.stop()
@@ -132,7 +136,7 @@ class Floor:
         asker = self._conversation.asker(turn.settings, turn.reply.response_id, words.language)
         told = brief(turn.settings, turn.settings.instructions, known, asker, words.text)
         fresh = self._begin(told, turn.settings, item_id, words.text, turn.moments)
-        self._replying = replace(fresh, reply=turn.reply)
+        self._replying = replace(fresh, reply=turn.reply, routes=turn.routes)  # what left the machine has left it
         turn.moments.transcript = _now()
         fresh.gate.commit()
         self._open()
@@ -192,6 +196,15 @@ class Floor:
         turn.moments.commit = _now()
         await self._step(moves.ReplyStarted())
         await self._reply(turn, replace(asked, input=None))
+
+    async def announce(self, text: str, settings: Settings) -> None:
+        """Say this, as a reply that nobody asked for. The floor must be free."""
+        asker = self._conversation.asker(settings, self._context.new_id("resp"))
+        await self.discard()
+        turn = self._begin(announcement(settings, text, asker), settings, None, None, Moments(_now()))
+        turn.announces = True
+        await self._step(moves.ReplyStarted())
+        await self._reply(turn)
 
     async def cancel(self, response_id: str | None) -> None:
         """Stop the response (of this id, where one is given). Raises RequestError when it isn't under way."""
@@ -269,10 +282,16 @@ class Floor:
                 turn.moments.token = _now()
             case Reached():
                 turn.moments.clause = _now()
+            case Goes(routed=routed):
+                turn.routes.append(routed)
+                if turn is self._replying:
+                    await self._context.emit(events.ResponseRouted(turn.reply.response_id, routed))
             case Measured(clause=clause, seconds=seconds):
                 turn.reply.measure(clause, seconds)
             case Says(text=text):
                 await self._say(turn.reply, text)
+            case Bridges(text=text):
+                await self._bridge(turn.reply, text)
             case Sound(samples=samples):
                 await self._sound(turn, samples)
             case Calls(call=call):
@@ -284,10 +303,18 @@ class Floor:
                 assert_never(output)
 
     async def _say(self, reply: Reply, text: str) -> None:
+        await self._have_message(reply)
+        await self._context.emit(events.ResponseText(reply.response_id, reply.item_id, reply.say(text)))
+
+    async def _bridge(self, reply: Reply, text: str) -> None:
+        await self._have_message(reply)  # sound belongs to one
+        at_s = reply.bridge(text)
+        await self._context.emit(events.ResponseBridged(reply.response_id, reply.item_id, text, at_s))
+
+    async def _have_message(self, reply: Reply) -> None:
         if not reply.begun:
             previous = self._begin_message(reply)
             await self._context.emit(events.MessageStarted(reply.response_id, reply.item_id, previous))
-        await self._context.emit(events.ResponseText(reply.response_id, reply.item_id, reply.say(text)))
 
     async def _call(self, reply: Reply, call: ToolCall) -> None:
         reply.called = True
@@ -301,8 +328,11 @@ class Floor:
         self.echo.sent(samples)
         await self._context.emit(events.ResponseAudio(reply.response_id, reply.item_id, samples))
         await self._tell_heard(turn)
-        if turn.moments.audio is None:
-            turn.moments.audio = _now()
+        moments = turn.moments
+        if reply.bridging and moments.bridge is None:
+            moments.bridge = _now()
+        if not reply.bridging and moments.audio is None:
+            moments.audio = _now()
 
     # --- From place to place ---
 
@@ -386,6 +416,8 @@ class Floor:
             item_id, previous = reply.item_id, self._begin_message(reply)
         start = events.ResponseStarted(reply.response_id, item_id, previous, reply.output, asked)
         await self._context.emit(start)
+        for routed in turn.routes:
+            await self._context.emit(events.ResponseRouted(reply.response_id, routed))
         self._open()
 
     def _begin_message(self, reply: Reply) -> str | None:
@@ -410,7 +442,9 @@ class Floor:
         if turn.settings.report_heard and reply.output == "audio":
             heard = events.ReplyHeard(reply.response_id, reply.item_id, item.text, reply.played_s(_now()))
             await self._context.emit(heard)
-        await self._context.emit(events.TurnTimed(reply.response_id, turn.moments.timings()))
+        if not turn.announces:
+            timed = events.TurnTimed(reply.response_id, turn.moments.timings(), tuple(turn.routes))
+            await self._context.emit(timed)
         await self._context.emit(outcome.told(reply, item))
 
     async def _yield(self) -> None:

@@ -28,6 +28,7 @@ class Clause:
     """A piece of speech and how long it sounds; `seconds` is None until it has been made to its end."""
 
     text: str
+    """Empty where its words stand in no transcript: a bridge."""
     seconds: float | None = None
 
     @property
@@ -113,7 +114,7 @@ def heard(clauses: Sequence[Clause], seconds: float) -> str:
     words: list[str] = []
     for clause in clauses:
         if seconds >= clause.length_s:
-            words.append(clause.text)
+            words += filter(None, [clause.text])
             seconds -= clause.length_s
             continue
         reached = len(clause.text) * seconds / clause.length_s

@@ -18,9 +18,15 @@ class Moments:
     transcript: float | None = None
     token: float | None = None
     clause: float | None = None
+    bridge: float | None = None
     audio: float | None = None
     discarded: int = 0
     """Speculative answers that were thrown away before this one."""
+
+    @property
+    def heard(self) -> bool:
+        """Whether anything of the reply has sounded."""
+        return self.bridge is not None or self.audio is not None
 
     def timings(self) -> Timings:
         """Return them as seconds after the user's voice ended."""
@@ -33,6 +39,7 @@ class Moments:
             after(self.transcript),
             after(self.token),
             after(self.clause),
+            after(self.bridge),
             after(self.audio),
             self.discarded,
         )
@@ -55,16 +62,28 @@ class Reply:
         self.text = ""
         """The words sent so far."""
         self._clauses: list[str] = []
+        self._bridges: set[int] = set()  # the numbers of those that are no part of the text
         self._seconds: dict[int, float] = {}
         self._playhead = Playhead()
         self._told: str | None = None  # the heard words that the client knows of
 
     def say(self, text: str) -> str:
         """Count words that are sent now and return them as they continue the text."""
-        lead = " " if self.output == "audio" and self._clauses else ""
+        lead = " " if self.output == "audio" and self.text else ""
         self._clauses.append(text)
         self.text += lead + text
         return lead + text
+
+    def bridge(self, text: str) -> float:
+        """Count words that are sent now and are no part of the text; return where in the reply's sound they begin."""
+        self._bridges.add(len(self._clauses))
+        self._clauses.append(text)
+        return self._playhead.sent_s
+
+    @property
+    def bridging(self) -> bool:
+        """Whether what was said last is a bridge."""
+        return len(self._clauses) - 1 in self._bridges
 
     def last_words(self) -> str:
         """Return the words that are being spoken now, or were a moment ago."""
@@ -107,4 +126,8 @@ class Reply:
         return Item(self.item_id, "assistant", (Spoken(transcript, clauses=clauses),), status)
 
     def _spoken(self) -> tuple[Clause, ...]:
-        return tuple(Clause(text, self._seconds.get(number)) for number, text in enumerate(self._clauses))
+        return tuple(self._clause(number, text) for number, text in enumerate(self._clauses))
+
+    def _clause(self, number: int, text: str) -> Clause:
+        clause = Clause(text, self._seconds.get(number))
+        return Clause("", clause.length_s) if number in self._bridges else clause

@@ -8,6 +8,7 @@ an old number and is dropped.
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Final, assert_never
@@ -19,7 +20,7 @@ from pipeline.blind import Blind
 from pipeline.briefs import reading
 from pipeline.context import CaughtUp, Context, Entry, Heard, Partial, Read, Written
 from pipeline.conversation import Conversation
-from pipeline.engines import Asker, Engines
+from pipeline.engines import Adjusted, Asker, Engines
 from pipeline.errors import RequestError
 from pipeline.floor import Floor
 from pipeline.history import Item, Spoken
@@ -30,14 +31,16 @@ from pipeline.lanes import Lane
 from pipeline.listening import MAX_HELD_S, Listening
 from pipeline.moves import State, Window
 from pipeline.settings import Settings
-from pipeline.turn import Calls, Done, Measured, Reached, Says, Sound
+from pipeline.turn import Bridges, Calls, Done, Goes, Measured, Reached, Says, Sound, TurnOutput
 from pipeline.turn_taking import TurnTaker
 from pipeline.understanding import Understanding
+from pipeline.volume import Volume
 
 log = logging.getLogger(__name__)
 
 _UTTERANCE: Final = (State.HEARING, State.DECIDING)
 _REPLY: Final = (State.REPLYING, State.CONTESTED)
+_SILENT: Final = (State.ASLEEP, State.LISTENING)
 _ECHO_TAIL_S: Final = 1.0
 """After a reply, for so long its sound may still come in: the client's buffer, the room."""
 _ECHO_LOOK_S: Final = 0.192
@@ -78,6 +81,10 @@ class Session:
         )
         self._voice_at = 0.0  # when the last voiced window came, by the loop's clock
         self._dropped_s = 0.0  # of sound that the client knows was dropped
+        self._volume = Volume()
+        self._speed: float | None = None  # that the user asked for; None: as the client's settings have it
+        # When more waits than anybody wants to hear, the oldest is left out.
+        self._announcements: deque[str] = deque(maxlen=16)
 
     async def put(self, request: events.Request) -> None:
         """Hand in what the client sent. Sound never waits: when too much of it does, the oldest is dropped."""
@@ -94,6 +101,7 @@ class Session:
             self._spawn(self._prefill())
             while True:
                 await self._handle(await self._next())
+                await self._speak_up()
 
     def _spawn(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
         return self._tasks.create_task(work)
@@ -109,8 +117,12 @@ class Session:
         match entry:
             case moves.Tick() | moves.Sounds() | moves.WasSaid():
                 await self._step(entry)
-            case Reached() | Says() | Measured() | Sound() | Calls() | Done():
-                await (self._asides if entry.turn < 0 else self._floor).take(entry)
+            case Sound():
+                await self._of_turn(self._volume.apply(entry))
+            case Reached() | Goes() | Says() | Bridges() | Measured() | Calls() | Done():
+                await self._of_turn(entry)
+            case Adjusted():
+                await self._adjust(entry)
             case Partial() | Heard() | Read():
                 await self._understanding.take(entry, self._taker.state)
             case Written():
@@ -119,11 +131,16 @@ class Session:
                 self._floor.caught_up(entry)
             case events.Audio(samples):
                 await self._hear(samples)
+            case events.Announce(text):
+                self._announcements.append(text)
             case _:
                 try:
                     await self._serve(entry)
                 except RequestError as error:
                     await self._reject(error, entry.request_id)
+
+    async def _of_turn(self, output: TurnOutput) -> None:
+        await (self._asides if output.turn < 0 else self._floor).take(output)
 
     async def _reject(self, error: RequestError, request_id: str | None = None) -> None:
         await self._context.emit(events.Rejected(error.code, error.message, error.param, request_id))
@@ -132,8 +149,8 @@ class Session:
 
     async def _serve(self, request: events.Demand) -> None:
         match request:
-            case events.Update(settings):
-                await self._update(settings)
+            case events.Update():
+                await self._update(request)
             case events.Commit():
                 await self._commit()
             case events.Clear():
@@ -172,7 +189,10 @@ class Session:
             case _:
                 assert_never(request)
 
-    async def _update(self, settings: Settings) -> None:
+    async def _update(self, update: events.Update) -> None:
+        if update.sets_speed:
+            self._speed = None
+        settings = update.settings if self._speed is None else replace(update.settings, speed=self._speed)
         before, self._settings = self._settings, settings
         self._understanding.update(settings)
         await self._floor.discard()
@@ -180,6 +200,22 @@ class Session:
         await self._context.emit(events.SettingsUpdated(settings))
         if (settings.instructions, settings.toolbox.tools) != (before.instructions, before.toolbox.tools):
             self._spawn(self._prefill())
+
+    async def _adjust(self, adjusted: Adjusted) -> None:
+        """Speak otherwise from now on, as the user wants it."""
+        if adjusted.volume is not None:
+            self._volume.level = adjusted.volume
+        if adjusted.speed is not None:
+            self._speed = adjusted.speed
+            self._settings = replace(self._settings, speed=adjusted.speed)
+            self._understanding.update(self._settings)
+            await self._floor.discard()
+        await self._context.emit(events.SpeechAdjusted(adjusted.volume, adjusted.speed))
+
+    async def _speak_up(self) -> None:
+        """Say what is to be announced, one thing after the other, when nobody speaks."""
+        if self._announcements and not self._floor.taken and self._taker.state in _SILENT:
+            await self._floor.announce(self._announcements.popleft(), self._settings)
 
     async def _commit(self) -> None:
         if self._settings.turn_taking.mode != "manual":

@@ -91,6 +91,15 @@ class ClauseSplitter:
         """Return what is left: the text is over."""
         return self._take(len(self._text))
 
+    @property
+    def rest(self) -> str:
+        """The text, as it came, that isn't in any clause yet."""
+        return self._text
+
+    def drop(self) -> None:
+        """Forget the rest: what follows continues the clauses."""
+        self._text = ""
+
     def _take(self, end: int) -> list[str]:
         clause = plain(self._text[:end])
         self._text = self._text[end:]

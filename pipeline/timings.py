@@ -15,7 +15,9 @@ class Timings:
     transcript_s: float | None = None
     first_token_s: float | None = None
     first_clause_s: float | None = None
+    bridge_s: float | None = None
+    """The first sample of a bridge was handed to the connection: the answer took its time."""
     first_audio_s: float | None = None
-    """The first sample was handed to the connection."""
+    """The first sample of the answer was handed to the connection."""
     discarded: int = 0
     """Speculative answers to this utterance that were begun and thrown away."""

@@ -7,20 +7,25 @@ conversation: it posts what it produced, and the session, which may have moved o
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from functools import partial
+from typing import Final, Literal, TypeAlias, assert_never
 
 from audio.types import OUTPUT_RATE, Samples
 from pipeline.engines import (
     NO_TOOLS,
+    Adjusted,
     Asker,
+    Bridge,
     ChatMessage,
     ChatRequest,
     Engines,
     Finish,
     Generated,
+    Routed,
+    TakenBack,
     TextDelta,
     Toolbox,
     ToolCall,
@@ -58,6 +63,8 @@ class Brief:
     max_tokens: int = 300
     temperature: float = 0.7
     toolbox: Toolbox = NO_TOOLS
+    words: str = ""
+    """What is said without asking a model; empty where one is asked."""
 
     def request(self, committed: Callable[[], Awaitable[None]]) -> ChatRequest:
         """Return what the language model is asked; `committed` waits until it is sure that it is."""
@@ -84,8 +91,24 @@ class Reached:
 
 
 @dataclass(frozen=True, slots=True)
+class Goes:
+    """Who answers from here on."""
+
+    turn: int
+    routed: Routed
+
+
+@dataclass(frozen=True, slots=True)
 class Says:
     """The next clause, whose sound follows; of a text response the next words."""
+
+    turn: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bridges:
+    """Words whose sound follows, and which are no part of the answer. In sound they count as a clause."""
 
     turn: int
     text: str
@@ -126,10 +149,14 @@ class Done:
     error: StageError | None = None
 
 
-TurnOutput: TypeAlias = Reached | Says | Measured | Sound | Calls | Done
-Post: TypeAlias = Callable[[TurnOutput], Awaitable[None]]
-Put: TypeAlias = Callable[[str | ToolCall], Awaitable[None]]
-_Sounds: TypeAlias = asyncio.Queue[tuple[str, Samples] | ToolCall | None]
+TurnOutput: TypeAlias = Reached | Goes | Says | Bridges | Measured | Sound | Calls | Done
+Post: TypeAlias = Callable[[TurnOutput | Adjusted], Awaitable[None]]
+"""Reports to the session. What was `Adjusted` concerns all its turns."""
+Words: TypeAlias = str | Bridge
+"""A clause, or words between clauses."""
+Put: TypeAlias = Callable[[Words | ToolCall], Awaitable[None]]
+_Sounds: TypeAlias = asyncio.Queue[tuple[Words, Samples] | ToolCall | None]
+"""Pieces of sound, each with the words that begin with it; empty where none do."""
 
 
 async def run_turn(turn: int, brief: Brief, engines: Engines, gate: Gate, post: Post) -> None:
@@ -138,10 +165,10 @@ async def run_turn(turn: int, brief: Brief, engines: Engines, gate: Gate, post: 
     if brief.ready is not None:
         error = await brief.ready() or error
     answer = _Answer(turn, brief, engines, gate, post)
-    error = error or await answer.attempt(answer.think)
+    error = error or await answer.attempt(partial(answer.recite, brief.words) if brief.words else answer.think)
     if error is not None and brief.apologise and not answer.delivered and error.stage is not Stage.SPEAK:
         # A person who hears nothing can't know why.
-        await answer.attempt(answer.recite)
+        await answer.attempt(partial(answer.recite, APOLOGY))
     # What failed before the commit is nobody's business until then.
     await gate.passed()
     await post(Done(turn, answer.finish, error))
@@ -158,6 +185,11 @@ class _Answer:
         self._post = post
         self.finish: Finish | None = None
         self.delivered = False
+        """Something of the answer was."""
+        self._speed = brief.speed
+        self._playhead = Playhead()
+        self._said = 0  # clauses and bridges whose sound was begun to be sent
+        self._sent_s = 0.0  # of the sound of the last of them
 
     async def attempt(self, produce: Callable[[Put], Awaitable[None]]) -> StageError | None:
         """Deliver what `produce` puts, as the brief asks, and return the error that ended it, if one did."""
@@ -179,28 +211,70 @@ class _Answer:
         request = self._brief.request(self._gate.committed)
         reached: set[str] = set()
         calls: list[ToolCall] = []
-        async with self._engines.lanes.enter(Lane.THOUGHT), aclosing(self._generate(request)) as pieces:
+        async with self._at_work() as work, aclosing(self._generate(request)) as pieces:
             async for piece in pieces:
                 match piece:
-                    case Finish():
-                        self.finish = piece
+                    case TextDelta(text):
+                        await self._reach("token", reached)
+                        await self._put_all(splitter.feed(text) if spoken else [text], put, reached)
                     case ToolCall():
                         await self._reach("token", reached)
                         calls.append(piece)
-                    case TextDelta(text):
-                        await self._reach("token", reached)
-                        for clause in splitter.feed(text) if spoken else [text]:
-                            await self._reach("clause", reached)
-                            await put(clause)
-        for text in splitter.flush():
-            await self._reach("clause", reached)
-            await put(text)
+                    case Finish():
+                        self.finish = piece
+                    case Routed():
+                        await self._post(Goes(self._turn, piece))
+                        await work(piece.place == "device")
+                    case Bridge():
+                        if spoken:
+                            await put(piece)
+                    case TakenBack():
+                        splitter.drop()
+                    case Adjusted():
+                        await self._adjust(piece)
+                    case _:
+                        assert_never(piece)
+        await self._put_all(splitter.flush(), put, reached)
         for call in calls:
             await put(call)
 
-    async def recite(self, put: Put) -> None:
-        """Put a fixed sentence that asks for patience."""
-        await put(APOLOGY)
+    async def _put_all(self, clauses: Sequence[str], put: Put, reached: set[str]) -> None:
+        for clause in clauses:
+            await self._reach("clause", reached)
+            await put(clause)
+
+    @asynccontextmanager
+    async def _at_work(self) -> AsyncIterator[Callable[[bool], Awaitable[None]]]:
+        """Think in the model's lane; yields what leaves it (False) and enters it again (True)."""
+        lane = AsyncExitStack()
+        works = False
+
+        async def work(here: bool) -> None:
+            nonlocal works
+            if here and not works:
+                await lane.enter_async_context(self._engines.lanes.enter(Lane.THOUGHT))
+            elif works and not here:
+                await lane.aclose()  # what another machine does takes no core of this one
+            works = here
+
+        async with lane:
+            await work(True)
+            yield work
+
+    async def _adjust(self, adjusted: Adjusted) -> None:
+        await self._gate.committed()
+        if adjusted.speed is not None:
+            self._speed = adjusted.speed
+        await self._post(adjusted)
+
+    async def recite(self, text: str, put: Put) -> None:
+        """Put words that no model was asked for."""
+        if self._brief.output == "text":
+            await put(text)
+            return
+        splitter = ClauseSplitter()
+        for clause in [*splitter.feed(text), *splitter.flush()]:
+            await put(clause)
 
     async def _reach(self, what: Literal["token", "clause"], reached: set[str]) -> None:
         if what not in reached:
@@ -215,16 +289,27 @@ class _Answer:
         except Exception as cause:
             raise failed(Stage.THINK, "The language model failed", cause) from cause
 
-    async def _write(self, piece: str | ToolCall) -> None:
+    async def _write(self, piece: Words | ToolCall) -> None:
         await self._gate.passed()
-        await self._post(Calls(self._turn, piece) if isinstance(piece, ToolCall) else Says(self._turn, piece))
+        await self._post(self._told(piece))
         self.delivered = True
+
+    def _told(self, piece: Words | ToolCall) -> TurnOutput:
+        match piece:
+            case ToolCall():
+                return Calls(self._turn, piece)
+            case Bridge(text):
+                return Bridges(self._turn, text)
+            case _:
+                return Says(self._turn, piece)
 
     async def _say(self, produce: Callable[[Put], Awaitable[None]]) -> None:
         # Speech is made ahead of its playback, but not without limit: its queue blocks. The model's doesn't, since it
         # would keep the model's lane; it holds one answer at most.
-        clauses: asyncio.Queue[str | ToolCall | None] = asyncio.Queue()
+        clauses: asyncio.Queue[Words | ToolCall | None] = asyncio.Queue()
         sounds: _Sounds = asyncio.Queue(maxsize=4)
+        if self._said:  # an earlier attempt broke off: no more of its last words will sound
+            await self._post(Measured(self._turn, self._said - 1, self._sent_s))
 
         async def think() -> None:
             await produce(clauses.put)
@@ -235,17 +320,17 @@ class _Answer:
             stages.create_task(self._speak(clauses, sounds))
             stages.create_task(self._deliver(sounds))
 
-    async def _speak(self, clauses: asyncio.Queue[str | ToolCall | None], sounds: _Sounds) -> None:
-        number = 0
+    async def _speak(self, clauses: asyncio.Queue[Words | ToolCall | None], sounds: _Sounds) -> None:
+        number = self._said
         while (clause := await clauses.get()) is not None:
             if isinstance(clause, ToolCall):
                 await sounds.put(clause)
                 continue
             samples = 0
-            caption = clause
+            caption: Words = clause
             try:
-                text = spoken_form(clause)
-                stream = self._engines.tts.speak(text, voice=self._brief.voice, speed=self._brief.speed)
+                text = spoken_form(clause.text if isinstance(clause, Bridge) else clause)
+                stream = self._engines.tts.speak(text, voice=self._brief.voice, speed=self._speed)
                 async with aclosing(stream):
                     while (chunk := await self._next_chunk(stream)) is not None:
                         await sounds.put((caption, chunk))
@@ -265,7 +350,8 @@ class _Answer:
     async def _deliver(self, sounds: _Sounds) -> None:
         await self._gate.passed()
         loop = asyncio.get_running_loop()
-        playhead = Playhead()
+        playhead = self._playhead
+        answers = False
         frame = int(FRAME_S * OUTPUT_RATE)
         while (sound := await sounds.get()) is not None:
             if isinstance(sound, ToolCall):
@@ -273,7 +359,9 @@ class _Answer:
                 continue
             caption, samples = sound
             if caption:
-                await self._post(Says(self._turn, caption))
+                answers = not isinstance(caption, Bridge)
+                await self._post(self._told(caption))
+                self._said, self._sent_s = self._said + 1, 0.0
             for at in range(0, len(samples), frame):
                 piece = samples[at : at + frame]
                 seconds = len(piece) / OUTPUT_RATE
@@ -281,5 +369,6 @@ class _Answer:
                 await self._gate.passed()
                 playhead.send(seconds, loop.time())
                 await self._post(Sound(self._turn, piece))
-                self.delivered = True
+                self._sent_s += seconds
+                self.delivered |= answers
         await asyncio.sleep(playhead.ahead_s(loop.time()))

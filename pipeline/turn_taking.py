@@ -5,6 +5,7 @@ if nothing else happens first. Voice and silence are counted in seconds of AUDIO
 sound arrives; only waits for something that may never come use `now` (seconds of any steady clock).
 
     ASLEEP    -- wake --------------------------------> LISTENING
+    ASLEEP    -- reply that nobody asked for ---------> REPLYING
     LISTENING -- voice >= start_s --------------------> HEARING    SpeechStarted
     LISTENING -- follow_up_s passed, wake ------------> ASLEEP     FellAsleep
     HEARING   -- silence >= pause_s ------------------> DECIDING   Weigh, Speculate
@@ -343,6 +344,7 @@ _UTTERANCE: Final = (State.HEARING, State.DECIDING)
 # Any: each rule takes the one kind of input that its key names.
 _RULES: Final[dict[tuple[State, type[Input]], Callable[..., list[Action]]]] = {
     (State.ASLEEP, Wake): TurnTaker._wake,
+    (State.ASLEEP, ReplyStarted): TurnTaker._reply_started,
     (State.LISTENING, Window): TurnTaker._listening_window,
     (State.LISTENING, Tick): TurnTaker._listening_tick,
     (State.LISTENING, ReplyStarted): TurnTaker._reply_started,

@@ -1,8 +1,8 @@
 """What a client's event asks of the conversation."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Final, TypeVar, assert_never
+from typing import Any, Final, TypeVar, assert_never
 
 import numpy as np
 from openai.types.realtime import (
@@ -114,7 +114,7 @@ class Decoder:
         if updated.input_format != self.config.input_format:
             self._sound = SoundIn(updated.input_format)
         self.config = updated
-        return events.Update(updated.settings())
+        return events.Update(updated.settings(), sets_speed=_names_speed(event.session))
 
     def _toolbox(self, wanted: RealtimeResponseCreateParams) -> Toolbox | None:
         """Return what the response may call, where it isn't what the session may."""
@@ -217,6 +217,18 @@ def _sound_part(audio: str | None, transcript: str | None, form: SoundFormat, pa
         raise RequestError("missing_required_parameter", f"{param} is required.", param)
     sound = SoundIn(form)
     return Spoken(transcript, np.concatenate((sound.feed(decode_base64(audio, param), param), sound.flush())))
+
+
+def _names_speed(patch: Mapping[str, Any]) -> bool:
+    """Tell whether a valid update says how fast to speak: a number, or null for as fast as usual."""
+    value: Any = patch
+    for step in ("audio", "output", "speed"):
+        if value is None:
+            return True
+        if step not in value:
+            return False
+        value = value[step]
+    return True
 
 
 def _pieces(samples: Samples) -> Iterator[events.Audio]:

@@ -1,7 +1,7 @@
 """What happened in the conversation, as the protocol's messages, in the protocol's order."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, assert_never, cast
 
@@ -11,12 +11,12 @@ from assistant.server.sound import SoundFormat, SoundOut, bytes_per_second
 from assistant.server.transcripts import Transcripts
 from assistant.server.wire import Message, encode_base64, error_message
 from pipeline import events
-from pipeline.engines import Picture, ToolCall
+from pipeline.engines import Picture, Routed, ToolCall
 from pipeline.history import Item, Part, Spoken, Text, ToolResult
 from pipeline.timings import Timings
 
-_PROVENANCE: Final[Message] = {"made_on": "machine", "left_machine": []}
-"""Where an answer was made, and what left the machine for it: every engine of this version runs in this process."""
+_PLACES: Final = {"device": "machine", "lan": "lan", "cloud": "cloud"}
+"""Where answers are made, by the names of the wire."""
 
 
 @dataclass(slots=True)
@@ -45,7 +45,8 @@ class Encoder:
     def messages(self, event: events.Event) -> Iterator[Message | Frame]:  # noqa: PLR0912, PLR0915 - one branch an event
         """Yield the messages that tell the client of `event`."""
         match event:
-            case events.SettingsUpdated():
+            case events.SettingsUpdated(settings):
+                self._speak_at(settings.speed)
                 yield {"type": "session.updated", "session": self.config.wire()}
             case events.SpeechStarted(item_id, at_s):
                 start = {"item_id": item_id, "audio_start_ms": _ms(at_s)}
@@ -97,18 +98,41 @@ class Encoder:
                 yield from self._called(event)
             case events.ResponseEnded():
                 yield from self._ended(event)
-            case events.TurnTimed(response_id, timings):
+            case events.TurnTimed(response_id, timings, routes):
                 if self.config.extensions.timings:
-                    yield {
-                        "type": "parley.turn.timings",
-                        "response_id": response_id,
-                        **_timings(timings),
-                        **_PROVENANCE,
-                    }
+                    told = {**_timings(timings), **_provenance(routes)}
+                    yield {"type": "parley.turn.timings", "response_id": response_id, **told}
+            case events.ResponseRouted() | events.ResponseBridged() | events.SpeechAdjusted():
+                yield from self._routing(event)
             case events.Rejected(code, message, param, request_id, fault):
                 yield error_message(code, message, param, request_id, fault=fault)
             case _:
                 assert_never(event)
+
+    def _routing(
+        self, event: events.ResponseRouted | events.ResponseBridged | events.SpeechAdjusted
+    ) -> Iterator[Message]:
+        told: Message
+        match event:
+            case events.ResponseRouted(response_id, routed):
+                told = {"type": "parley.route", "response_id": response_id, "backend": routed.backend}
+                told |= {"place": _PLACES[routed.place], "to": routed.to or None}
+                told |= {"reason": routed.reason, "kind": routed.kind or None}
+            case events.ResponseBridged(response_id, item_id, text, at_s):
+                told = {"type": "parley.bridge", "response_id": response_id, "item_id": item_id, "content_index": 0}
+                told |= {"audio_start_ms": _ms(at_s), "text": text}
+            case events.SpeechAdjusted(volume, speed):
+                if speed is not None:
+                    self._speak_at(speed)
+                told = {"type": "parley.adjusted", "volume": volume, "speed": speed}
+            case _:
+                assert_never(event)
+        if self.config.extensions.route:
+            yield told
+
+    def _speak_at(self, speed: float) -> None:
+        if speed != self.config.session["audio"]["output"]["speed"]:
+            self.config = self.config.speaking_at(speed)
 
     def _started(self, start: events.ResponseStarted) -> Iterator[Message]:
         form = self._format(start)
@@ -305,6 +329,13 @@ def _usage(usage: events.Usage) -> Tree:
         },
         "output_token_details": {"text_tokens": usage.output_tokens, "audio_tokens": 0},
     }
+
+
+def _provenance(routes: Sequence[Routed]) -> Tree:
+    """Return where an answer was made, in the end, and what left the machine for it: without a router, nothing."""
+    made_on = _PLACES[routes[-1].place] if routes else "machine"
+    hosts = dict.fromkeys(routed.to for routed in routes if routed.to)
+    return {"made_on": made_on, "left_machine": [{"what": "text", "to": host} for host in hosts]}
 
 
 def _timings(timings: Timings) -> Tree:

@@ -1,12 +1,15 @@
 """What the wire can do beyond the protocol, and how a client asks for it. docs/extensions.md describes all of it."""
 
 import dataclasses
+import re
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.errors import RequestError
+
+_NAME: Final = re.compile(r"\S(?:.{0,62}\S)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +24,13 @@ class Extensions:
     """Sound as binary messages."""
     resume: bool = False
     """The session survives its socket."""
+    route: bool | str = False
+    """`parley.route`, `parley.bridge` and `parley.adjusted`; a name is also a wish who is to answer."""
+
+    @property
+    def wish(self) -> str:
+        """Who is to answer: a preset, or a backend's name; empty where that is left to the server."""
+        return self.route if isinstance(self.route, str) else ""
 
     def updated(self, given: Any) -> "Extensions":
         """Return what holds after `session.update` with this `parley`. Raises RequestError."""
@@ -36,13 +46,17 @@ class Extensions:
             if name not in known:
                 message = f"There is no extension {name!r}. Known: {', '.join(known)}."
                 raise RequestError("unknown_parameter", message, param)
-            if not isinstance(wanted, bool):
+            if name == "route" and isinstance(wanted, str):
+                if not _NAME.fullmatch(wanted):
+                    message = f'{param} is true, false, or the name of a preset or a backend, such as "private".'
+                    raise RequestError("invalid_value", message, param)
+            elif not isinstance(wanted, bool):
                 raise RequestError("invalid_value", f"{param} is true or false.", param)
         return dataclasses.replace(self, **given)
 
-    def wire(self) -> dict[str, bool]:
+    def wire(self) -> dict[str, bool | str]:
         """Return those that are on, as the session object shows them."""
-        return {name: True for name, on in dataclasses.asdict(self).items() if on}
+        return {name: on for name, on in dataclasses.asdict(self).items() if on}
 
 
 class _Event(BaseModel):

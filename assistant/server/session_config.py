@@ -205,6 +205,12 @@ class SessionConfig:
         _check_values(session)
         return dataclasses.replace(self, session=session, extensions=extensions)
 
+    def speaking_at(self, speed: float) -> "SessionConfig":
+        """Return the session with this speed of the assistant's speech."""
+        audio = self.session["audio"]
+        session = self.session | {"audio": audio | {"output": audio["output"] | {"speed": speed}}}
+        return dataclasses.replace(self, session=session)
+
     def settings(self) -> Settings:
         """Return what the session object means for the conversation."""
         heard, spoken = self.session["audio"]["input"], self.session["audio"]["output"]
@@ -228,6 +234,7 @@ class SessionConfig:
             transcription_prompt=words,
             show_transcript=transcription is not None,
             report_heard=self.extensions.heard,
+            route=self.extensions.wish,
             max_output_tokens=MOST_TOKENS if tokens == "inf" else tokens,
             max_history_chars=chars,
             history_retention=retention,

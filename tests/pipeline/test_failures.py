@@ -20,14 +20,14 @@ def test_a_failing_transcription_is_said_and_shown() -> None:
     assert "model fell over" in failed.message
     assert ended(talk).status == "failed"
     assert ended(talk).error_code == "transcribe_failed"
-    assert talk.tts.spoken == [APOLOGY]
+    assert " ".join(talk.tts.spoken) == APOLOGY
 
 
 def test_a_failing_model_apologises() -> None:
     talk = Conversation(llm=ScriptedLlm(error=RuntimeError("no memory")))
     talk.hold(lambda talk: say_and_wait(talk, 9.0))
     assert (ended(talk).status, ended(talk).error_code) == ("failed", "think_failed")
-    assert talk.tts.spoken == [APOLOGY]
+    assert " ".join(talk.tts.spoken) == APOLOGY
 
 
 def test_a_model_that_fails_in_mid_answer_keeps_what_was_said() -> None:
@@ -36,7 +36,7 @@ def test_a_model_that_fails_in_mid_answer_keeps_what_was_said() -> None:
     talk.hold(lambda talk: say_and_wait(talk, 9.0))
     assert ended(talk).status == "failed"
     assert "It is noon.".startswith(ended(talk).item.text)
-    assert APOLOGY not in talk.tts.spoken
+    assert not any("Sorry" in clause for clause in talk.tts.spoken)
 
 
 def test_a_failing_voice_ends_the_response_as_failed() -> None:
