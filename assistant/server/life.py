@@ -27,7 +27,17 @@ from assistant.server.wire import FrameError, Message, encode, error_message, pa
 from audio.types import OUTPUT_RATE
 from pipeline.engines import Asker, Engines
 from pipeline.errors import RequestError
-from pipeline.events import Audio, ClientLeft, ClientReturned, Event, Request, ResponseAudio, SettingsUpdated, Update
+from pipeline.events import (
+    Announce,
+    Audio,
+    ClientLeft,
+    ClientReturned,
+    Event,
+    Request,
+    ResponseAudio,
+    SettingsUpdated,
+    Update,
+)
 from pipeline.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -122,6 +132,10 @@ class Life:
     def attended(self) -> bool:
         """Whether it has a client now."""
         return self._line is not None and not self._ended.is_set()
+
+    async def announce(self, text: str) -> None:
+        """Say this as soon as nobody speaks."""
+        await self._conversation.put(Announce(text))
 
     def complain(self, code: str, message: str) -> None:
         """Tell the client of something that went wrong before the session began."""
