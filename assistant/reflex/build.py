@@ -20,7 +20,7 @@ from assistant.reflex.timers import Audience, Timers
 from assistant.store.database import Database
 
 _LANGUAGES: Final = ("de", "fr", "es")
-"""Those that are answered in our own words, besides English: their sentences are loaded at the start."""
+"""Those that are answered in our own words, besides English."""
 
 
 @asynccontextmanager
@@ -61,8 +61,15 @@ async def open_reflexes(
         }
     )
     try:
-        spoken = (config.stt.language,) if config.stt.language else _LANGUAGES
-        await asyncio.to_thread(reflexes.warm, *spoken)
+        await asyncio.to_thread(reflexes.warm)
+        reflexes.load(*_spoken(config))
         yield reflexes, timers
     finally:
         reflexes.close()
+
+
+def _spoken(config: Config) -> tuple[str, ...]:
+    """Return the languages that are loaded beside the start; others are when they are first heard."""
+    if config.stt.engine == "moonshine":
+        return ()  # it knows English only
+    return (config.stt.language,) if config.stt.language else _LANGUAGES

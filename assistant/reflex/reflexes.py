@@ -1,5 +1,6 @@
 """Finds the reflex that a transcript asks for, if it surely asks for one."""
 
+import logging
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
@@ -9,14 +10,21 @@ from assistant.reflex import clock, units
 from assistant.reflex.mishearings import Mishearings
 from assistant.reflex.reflex import Handler, Match, Reflex, Slot
 from assistant.reflex.responses import prepare
-from assistant.reflex.sentences import SENTENCES, Sentences, find_language, sentences
+from assistant.reflex.sentences import SENTENCES, Sentences, SentencesError, find_language, sentences
 from pipeline.engines import Asker
+
+logger = logging.getLogger(__name__)
 
 _ENGLISH: Final = "en"
 _MOST_CHARS: Final = 300
 """No command is longer; it bounds the time that is spent on any text."""
-_WARMING: Final = "5 {minutes} 20"
-"""Numbers in a text make hassil learn the language's numbers."""
+_WARMING: Final = (
+    "What time is it in Paris?",
+    "Convert two miles to feet.",
+    "set a tymer for 5 mintues",
+    "stop",
+    "Cancel it",
+)
 
 
 class Reflexes:
@@ -29,20 +37,26 @@ class Reflexes:
     def __init__(self, handlers: Mapping[str, Handler]) -> None:
         self._handlers = handlers
         self._loader = ThreadPoolExecutor(1, "sentences")
-        self._loading: dict[str, Future[Sentences]] = {}
+        self._loading: dict[str, Future[Sentences | None]] = {}
 
     def warm(self, *languages: str) -> None:
         """Load the sentences of these languages (ISO 639-1), and all else that the first match would wait for.
 
-        Raises SentencesError where a file of sentences can't be used.
+        Raises SentencesError where English can't be used; of another language, that is logged.
         """
-        for language in filter(None, (find_language(each) for each in (_ENGLISH, *languages))):
-            self._loading[language] = self._loader.submit(_load, language)
-            self._loading[language].result()
+        self.load(_ENGLISH, *languages)
+        for loading in self._loading.values():
+            loading.result()
         units.warm()
         clock.warm()
-        for text in ("What time is it in Paris?", "Convert two miles to feet.", "wat's two plus two", "set a tymer"):
+        prepare(_ENGLISH)
+        for text in _WARMING:
             self.match(text, language=_ENGLISH, asker=Asker(), said_last="")
+
+    def load(self, *languages: str) -> None:
+        """Begin to load the sentences of these languages (ISO 639-1), aside."""
+        for language in filter(None, map(find_language, languages)):
+            self._sentences(language)
 
     def close(self) -> None:
         """Let go of the thread that loads sentences."""
@@ -73,18 +87,18 @@ class Reflexes:
     def _sentences(self, language: str) -> Sentences | None:
         """Return the sentences where they are loaded; where they aren't, begin to load them."""
         if language not in self._loading:
-            self._loading[language] = self._loader.submit(_load, language)
+            self._loading[language] = self._loader.submit(self._loaded, language)
         loading = self._loading[language]
         return loading.result() if loading.done() else None
 
-
-@cache
-def _load(language: str) -> Sentences:
-    loaded = sentences(language)
-    for _ in loaded.matches(_WARMING.format(minutes=" ".join(sorted(loaded.words)))):
-        pass
-    prepare(language)
-    return loaded
+    def _loaded(self, language: str) -> Sentences | None:
+        try:
+            return sentences(language)
+        except SentencesError as error:
+            if language == _ENGLISH:
+                raise
+            logger.warning("%s Nothing is a reflex in this language.", error)
+            return None
 
 
 def _readings(text: str, spoken: Sentences) -> Iterator[str]:

@@ -2,7 +2,8 @@
 
 Templates (Jinja) stand beside the sentences in configs/sentences/LANGUAGE/, under `responses`, by intent and by name;
 where we have none, home-assistant-intents has one for its own intents, which reads its values from `slots`; else
-English answers. The filter `duration` says a number of seconds by the language's `units`, `clock` a time of day in English.
+English answers. The filter `duration` says a number of seconds by the language's `units`; `clock` says a time of day
+in English.
 """
 
 from collections.abc import Sequence

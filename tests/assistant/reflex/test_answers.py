@@ -7,8 +7,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from assistant.reflex.clock import zone_named
+from assistant.reflex.reflexes import Reflexes
 from assistant.reflex.sentences import SentencesError, find_language, languages, sentences
-from pipeline.engines import Adjusted
+from pipeline.engines import Adjusted, Asker
 from pipeline.errors import ParleyError
 from tests.assistant.reflex.house import House
 
@@ -157,7 +158,7 @@ def test_a_language_is_found_by_its_code(wanted: str, found: str | None) -> None
     assert find_language(wanted) == found
 
 
-def test_a_file_of_sentences_that_is_wrong_is_named(tmp_path, monkeypatch) -> None:
+def test_a_file_of_sentences_that_is_wrong_is_named(tmp_path, monkeypatch, caplog) -> None:
     monkeypatch.setattr("assistant.reflex.sentences.SENTENCES", tmp_path)
     folder = tmp_path / "kw"
     folder.mkdir()
@@ -174,6 +175,11 @@ def test_a_file_of_sentences_that_is_wrong_is_named(tmp_path, monkeypatch) -> No
         (folder / "wrong.yaml").write_text(f'language: kw\nintents: {{A: {{data: [{{sentences: ["{sentence}"]}}]}}}}')
         with pytest.raises(SentencesError, match=complaint):
             sentences("kw")
+    reflexes = Reflexes({})
+    reflexes.load("kw")
+    reflexes._loading["kw"].result()
+    assert reflexes.match("a", language="kw", asker=Asker(), said_last="") is None
+    assert "there is no rule <c>" in caplog.text
     sentences.cache_clear()
 
 
