@@ -1,6 +1,7 @@
 """Finds the reflex that a transcript asks for, if it surely asks for one."""
 
 import logging
+import re
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
@@ -16,6 +17,8 @@ from pipeline.engines import Asker
 logger = logging.getLogger(__name__)
 
 _ENGLISH: Final = "en"
+_HYPHEN: Final = re.compile(r"\bto-(?=(?:day|night|morrow)\b)", re.IGNORECASE)
+"""Moonshine writes "to-day" now and then."""
 _MOST_CHARS: Final = 300
 """No command is longer; it bounds the time that is spent on any text."""
 _WARMING: Final = (
@@ -67,7 +70,7 @@ class Reflexes:
 
         `language` is ISO 639-1, None where it isn't known; `said_last` is the assistant's last message.
         """
-        text = text.strip().replace("’", "'")
+        text = _HYPHEN.sub("to", text.strip().replace("’", "'"))
         if not text or len(text) > _MOST_CHARS:
             return None
         wanted = find_language(language) if language else None

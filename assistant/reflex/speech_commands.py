@@ -17,7 +17,17 @@ _LEAST_VOLUME: Final = 0.1
 _SPEEDS: Final = (0.55, 1.5)
 _SESSIONS: Final = 256
 """Sessions whose voice is remembered; the one that was adjusted longest ago is forgotten."""
-_LEVELS: Final = {"full": 1.0, "maximum": 1.0, "max": 1.0, "highest": 1.0, "half": 0.5, "medium": 0.5, "normal": 1.0}
+_LEVELS: Final = {
+    "full": 1.0,
+    "whole": 1.0,
+    "maximum": 1.0,
+    "maxima": 1.0,
+    "max": 1.0,
+    "highest": 1.0,
+    "half": 0.5,
+    "medium": 0.5,
+    "normal": 1.0,
+}
 _LEVELS_TOO: Final = {"minimum": _LEAST_VOLUME, "min": _LEAST_VOLUME, "lowest": _LEAST_VOLUME, "zero": 0.0}
 
 

@@ -38,7 +38,9 @@ _ROOTS: Final[dict[tuple[str, ...], int]] = {
     ("root", "of"): 2,
     ("√",): 2,
 }
-_POWERS: Final[dict[str, int]] = {"squared": 2, "cubed": 3}
+_POWERS: Final[dict[str, int]] = {"squared": 2, "square": 2, "cubed": 3}
+_MISHEARD: Final = {"to": "two", "too": "two", "for": "four"}
+"""What numbers sound like."""
 _FRACTION: Final = re.compile(r"(\d{1,9})/(\d{1,9})")
 _DAYS: Final = 31
 """What is written as a fraction and doesn't go beyond it may be a date, or 24/7."""
@@ -114,20 +116,25 @@ class _Parser:
             return True
         return False
 
-    def _operand(self) -> tuple[Fraction, str]:
+    def _operand(self, *, percent: bool = False) -> tuple[Fraction, str]:
+        """Read a number and what belongs to it; with `percent`, a sign for it at the end is one too many."""
         self._took(("the",))
-        for words, degree in _ROOTS.items():
-            if self._took(words):
+        for root, degree in _ROOTS.items():
+            if self._took(root):
                 value, asked = self._operand()
                 self.operations += 1
                 name = "square" if degree == 2 else "cube"
                 return _root(value, degree), f"the {name} root of {asked}"
-        found = read_number(self._words, self._at)
+        words, began = self._words, self._at
+        if began < len(words) and words[began] in _MISHEARD:
+            words = [*words[:began], _MISHEARD[words[began]], *words[began + 1 :]]
+        found = read_number(words, began)
         if found is None:
             raise _Unreadable
-        began = self._at
         value, self._at = found
-        said = _said(self._words[began : self._at], value)
+        said = _said(words[began : self._at], value)
+        if percent and any(self._took(sign) for sign in _PERCENT):  # recognisers write "15% of 80%"
+            return value, said
         return self._after(value, said)
 
     def _after(self, value: Fraction, said: str) -> tuple[Fraction, str]:
@@ -138,7 +145,7 @@ class _Parser:
                 return _power(value, Fraction(exponent)), f"{said} {word}"
         if any(self._took(words) for words in _PERCENT):
             if self._took(("of",)):
-                whole, asked = self._operand()
+                whole, asked = self._operand(percent=True)
                 self.operations += 1
                 return value * whole / 100, f"{said} percent of {asked}"
             if self._took(("off",)):

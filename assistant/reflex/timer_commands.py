@@ -2,7 +2,7 @@
 
 import re
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
@@ -16,10 +16,10 @@ from assistant.reflex.timer import Kind, Timer
 from assistant.reflex.timer_words import TimerWords, meant, name_of
 from assistant.reflex.timers import MOST, Timers
 
+_TASK_CHARS: Final = 200
 _SNOOZE_S: Final = 5 * 60.0
-_TASK: Final = re.compile(
-    r"(?:to|about|that) (?P<task>.+?) (?P<when>(?:in|at|on|by|tomorrow|tonight|this|next|after) ?.*)", re.I
-)
+_TASK: Final = re.compile(r"(?:to|about|that) (?P<rest>.+)", re.I)
+_WHEN_LAST: Final = re.compile(r" (?=(?:in|and|at|on|by|tomorrow|tonight|this|next|after)\b)", re.I)
 _WHEN_FIRST: Final = re.compile(r"(?P<when>.+?) (?:to|about|that) (?P<task>.+)", re.I)
 
 
@@ -202,18 +202,16 @@ class TimerCommands:
 
     def remind(self, match: Match) -> Reflex | None:
         """Remind somebody of something."""
-        said = match.words("task")
         local = self._words.clock.local()
-        for pattern in (_WHEN_FIRST, _TASK):
-            found = pattern.fullmatch(said)
-            at = None if found is None else read_when(words_of(found["when"]), local)
-            if found is not None and at is not None and len(found["task"]) <= 200:
-                length_s = at.timestamp() - local.timestamp()
-                soon = words_of(found["when"])[:1] == ["in"]
-                values = {"at": at, "day": self._words.day(at), "length": length_s}
-                task = re.sub(r"\bmy\b", "your", found["task"].strip(" ,."), flags=re.I)
-                reminder = self._new(match, "reminder", length_s, task, at)
-                return self._set(match, reminder, values, "soon" if soon else "default")
+        for task, said in _reminders(match.words("task")):
+            at = read_when(said, local)
+            if at is None or len(task) > _TASK_CHARS:
+                continue
+            length_s = at.timestamp() - local.timestamp()
+            about = re.sub(r"\bmy\b", "your", task, flags=re.I)
+            reminder = self._new(match, "reminder", length_s, about, at)
+            values: dict[str, object] = {"at": at, "day": self._words.day(at), "length": length_s}
+            return self._set(match, reminder, values, "soon" if said[0] == "in" else "default")
         return None
 
     # --- While one rings ---
@@ -285,6 +283,17 @@ class TimerCommands:
     def _unless(self, written: bool, match: Match) -> str | None:
         """Return what is to be said where something couldn't be written down."""
         return None if written else self._responses.say(match.language, "Timer", "unsaved")
+
+
+def _reminders(said: str) -> Iterator[tuple[str, list[str]]]:
+    """Yield every way to take it apart: what is to be done, and the words that say when."""
+    if (first := _WHEN_FIRST.fullmatch(said)) is not None:
+        yield first["task"].strip(" ,."), words_of(first["when"])
+    if (last := _TASK.fullmatch(said)) is not None:
+        for space in _WHEN_LAST.finditer(last["rest"]):
+            when = words_of(last["rest"][space.end() :])
+            # "call Anna and ten minutes" is how "in ten minutes" is often heard.
+            yield last["rest"][: space.start()].strip(" ,."), ["in", *when[1:]] if when[:1] == ["and"] else when
 
 
 def _same_time(one: datetime, other: datetime) -> bool:

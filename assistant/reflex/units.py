@@ -13,7 +13,7 @@ _TABLE: Final = """
 millimeter: millimeter, millimeters, millimetre, millimetres, mm
 centimeter: centimeter, centimeters, centimetre, centimetres, cm, cms, centi meters
 meter: meter, meters, metre, metres, m
-kilometer: kilometer, kilometers, kilometre, kilometres, km, kms, k
+kilometer: kilometer, kilometers, kilometre, kilometres, km, kms, kilo meters, kilo metres
 inch: inch, inches, in
 foot: foot, feet, ft
 yard: yard, yards, yd, yds
@@ -22,7 +22,7 @@ nautical_mile: nautical mile, nautical miles
 light_year: light year, light years
 milligram: milligram, milligrams, mg
 gram: gram, grams, gramme, grammes, g
-kilogram: kilogram, kilograms, kilogramme, kilogrammes, kilo, kilos, kg, kgs
+kilogram: kilogram, kilograms, kilogramme, kilogrammes, kilo, kilos, kg, kgs, kilo gram, kilo grams
 metric_ton: tonne, tonnes, metric ton, metric tons
 ounce: ounce, ounces, oz
 pound: pound, pounds, lb, lbs
@@ -40,8 +40,8 @@ quart: quart, quarts
 gallon: gallon, gallons
 imperial_pint: imperial pint, imperial pints
 imperial_gallon: imperial gallon, imperial gallons
-degC: degree Celsius, degrees Celsius, celsius, degrees centigrade, centigrade, degree centigrade, ° c, °c, c
-degF: degree Fahrenheit, degrees Fahrenheit, fahrenheit, ° f, °f, f, foreign height
+degC: degree Celsius, degrees Celsius, celsius, salsa, salsas, degrees centigrade, centigrade, ° c, c
+degF: degree Fahrenheit, degrees Fahrenheit, fahrenheit, ° f, f, foreign height
 kelvin: kelvin, kelvin, kelvins, k elvin
 millisecond: millisecond, milliseconds, ms
 second: second, seconds, sec, secs
@@ -137,6 +137,8 @@ def read_quantity(text: str) -> Quantity | None:
     words = words_of(text)
     while words[:1] in (["the"], ["about"]):
         words = words[1:]
+    if words[:1] in (["to"], ["too"]):  # what "two" sounds like
+        words = ["two", *words[1:]]
     if words[:1] in (["a"], ["an"]) and read_unit(words, 1) is not None:
         words = ["1", *words[1:]]
     first = _quantity(words, 0)
