@@ -13,6 +13,7 @@ BIN    := $(VENV)/bin
 NODE   := tests/conformance/node
 ROOMS  := assistant audio pipeline clients tests
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+NO_CLUSTER := /etc/postgresql-common/createcluster.conf
 PORTAUDIO := $(BIN)/python -c 'import ctypes.util, sys; sys.exit(ctypes.util.find_library("portaudio") is None)'
 
 .PHONY: help setup run test lint conformance peers bench clean developer system
@@ -81,20 +82,23 @@ tests/clients/node_modules/.installed: tests/clients/package-lock.json | system
 	@if command -v npm >/dev/null; then npm ci --ignore-scripts --no-audit --no-fund --silent --prefix tests/clients && touch $@; \
 	else echo "Install Node.js with npm for all tests: the types and the accessibility of the page are not checked without."; fi
 
-# Chromium runs the page's tests, Node those of its clients, PortAudio is what sounddevice binds. They are installed where
-# that needs no password.
+# Chromium runs the page's tests, Node those of its clients, PortAudio is what sounddevice binds, and the store is tested
+# in PostgreSQL, of which no server is set up here: the tests run their own. They are installed where that needs no password.
 system: $(VENV)/.installed
 	@missing=""; \
 	command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null \
 	  || missing="$$missing chromium"; \
 	command -v npm >/dev/null || missing="$$missing nodejs npm"; \
 	$(PORTAUDIO) || missing="$$missing libportaudio2"; \
+	command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$$missing postgresql"; \
 	if [ -z "$$missing" ]; then exit 0; fi; \
 	if ! command -v apt-get >/dev/null; then echo "Install these for all tests:$$missing"; exit 0; fi; \
 	if [ "$$(id -u)" = 0 ]; then as_root=""; \
 	elif sudo -n true 2>/dev/null; then as_root="sudo -n"; \
 	else echo "Install these for all tests: sudo apt install$$missing"; exit 0; fi; \
 	echo "Installing$$missing"; \
+	case "$$missing" in *postgresql*) test -e $(NO_CLUSTER) || $$as_root sh -c \
+	  'mkdir -p $(dir $(NO_CLUSTER)) && printf "%s\n" "# Written by the make test of Parley, which runs its own servers." "create_main_cluster = false" >$(NO_CLUSTER)';; esac; \
 	$$as_root apt-get update -qq \
 	  && $$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null \
 	  || echo "Could not install$$missing: the tests that need them will say so."

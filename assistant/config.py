@@ -3,9 +3,10 @@
 import difflib
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self, get_args, get_origin
+from zoneinfo import available_timezones
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
 from pipeline.errors import ParleyError
@@ -118,6 +119,37 @@ class Llm(_Section):
     parallel: int = Field(ge=1)
 
 
+class OwnPreset(_Section):
+    """What the owner values, beside the presets that there are; the names are those of assistant.router.decision."""
+
+    like: Literal["private", "balanced", "best", "cheap"] = "balanced"
+    floor: Literal["device", "lan", "cloud"] | None = None
+    personal_floor: Literal["device", "lan", "cloud"] | None = None
+    quality: float | None = Field(default=None, ge=0)
+    speed: float | None = Field(default=None, ge=0)
+    cost: float | None = Field(default=None, ge=0)
+    leaving: float | None = Field(default=None, ge=0)
+    hedge: Literal["never", "free", "always"] | None = None
+    delegate: bool | None = None
+
+
+class Router(_Section):
+    """Who answers which turn."""
+
+    preset: str
+    presets: dict[str, OwnPreset]
+    bridges: bool
+    bridge_after_s: float = Field(ge=0)
+    device_quality: float = Field(ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _preset_is_there(self) -> Self:
+        known = [*get_args(OwnPreset.model_fields["like"].annotation), *self.presets]
+        if self.preset not in known:
+            raise ValueError(f"There is no preset {self.preset!r}. The presets are: {', '.join(known)}.")
+        return self
+
+
 class Tts(_Section):
     """The voice."""
 
@@ -141,6 +173,41 @@ class Store(_Section):
     url: str
 
 
+class Privacy(_Section):
+    """What is hidden before words leave this machine for the cloud."""
+
+    mask: bool
+    names: tuple[str, ...]
+    region: str = Field(pattern="^([A-Z]{2})?$")
+
+
+class BackendBudget(_Section):
+    """What may be spent on one backend; 0: as much as it takes."""
+
+    daily: float = Field(default=0.0, ge=0)
+    monthly: float = Field(default=0.0, ge=0)
+
+
+class Budget(_Section):
+    """What may be spent on models elsewhere."""
+
+    currency: str = Field(pattern="^[A-Z]{3}$")
+    timezone: str
+    daily: float = Field(ge=0)
+    monthly: float = Field(ge=0)
+    backends: dict[str, BackendBudget]
+
+    @field_validator("timezone")
+    @classmethod
+    def _known(cls, zone: str) -> str:
+        if zone and zone not in available_timezones():
+            near = difflib.get_close_matches(zone, available_timezones(), n=1)
+            raise ValueError(
+                "should be a time zone such as America/New_York" + (f" (perhaps {near[0]})" if near else "")
+            )
+        return zone
+
+
 class Log(_Section):
     """What is logged."""
 
@@ -159,9 +226,12 @@ class Config(_Section):
     stt: Stt
     live: Live
     llm: Llm
+    router: Router
     tts: Tts
     reflexes: Reflexes
     store: Store
+    privacy: Privacy
+    budget: Budget
     log: Log
 
     def models(self) -> tuple[str, ...]:
@@ -264,6 +334,8 @@ def _sentence(at: tuple[str, ...], problem: ErrorDetails, origin: dict[tuple[str
             return f"{where}: there is no such {'key' if at[1:] else 'section'}.{hint}"
         case "missing":
             return f"{where}: it is missing."
+        case "value_error":
+            return f"{where}: {problem['ctx']['error']}"
         case _:
             message = problem["msg"].removeprefix("Input ").rstrip(".")
             return f"{where}: it {message}, and it is {problem['input']!r}."
@@ -271,9 +343,14 @@ def _sentence(at: tuple[str, ...], problem: ErrorDetails, origin: dict[tuple[str
 
 def _keys(at: tuple[str, ...]) -> list[str]:
     section: type[BaseModel] = Config
-    for step in at:
+    steps = iter(at)
+    for step in steps:
         field = section.model_fields.get(step)
-        if field is None or not isinstance(field.annotation, type) or not issubclass(field.annotation, BaseModel):
+        inner = None if field is None else field.annotation
+        if get_origin(inner) in {dict, tuple}:
+            next(steps, None)  # a section's own name, or its number
+            inner = next((kind for kind in get_args(inner) if kind not in {str, Ellipsis}), None)
+        if not isinstance(inner, type) or not issubclass(inner, BaseModel):
             return []
-        section = field.annotation
+        section = inner
     return list(section.model_fields)

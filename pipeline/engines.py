@@ -275,6 +275,8 @@ class ChatRequest:
     temperature: float = 0.7
     toolbox: Toolbox = NO_TOOLS
     sampling: Sampling | None = None
+    begun: str = ""
+    """What of the answer was given out before: what comes after it is wanted. Only the embedded model obeys it."""
     spoken: bool = False
     """The answer is spoken clause by clause, and a person waits for it; otherwise its text is delivered as it comes."""
     asker: Asker = Asker()

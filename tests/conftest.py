@@ -3,7 +3,7 @@
 import json
 import os
 import wave
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from audio.types import INPUT_RATE, Samples
+from tests.postgresql import Cluster, cluster, programs
 
 # A shared machine may be slow at any moment: an example's duration says nothing. CI repeats the same examples.
 settings.register_profile(
@@ -51,3 +52,21 @@ def model_path() -> Callable[[str], Path]:
     # A voice says a sentence in another way each time, now and then one that a small recogniser mishears.
     onnxruntime.set_seed(1)
     return Store().pull
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Cluster]:
+    """A PostgreSQL that runs; `postgresql.new()` is the URL of a fresh database."""
+    if programs() is None:
+        pytest.skip("PostgreSQL isn't installed: `make test` installs it where that needs no password.")
+    with cluster() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a fresh store: the test runs once with SQLite, once with PostgreSQL."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'parley.db'}"
+    server: Cluster = request.getfixturevalue("postgresql")
+    return server.new()

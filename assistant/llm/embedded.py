@@ -159,7 +159,12 @@ class EmbeddedLlm:
             "return_progress": True,  # calls back during the prompt too, which is when it can be stopped
         }
         body |= {} if sampling is None else _fields(sampling)
-        if toolbox.tools:
+        if request.begun:
+            # A chat's template has no place for half an answer, so the prompt is written here.
+            del body["messages"]
+            body["prompt"] = self._template.answered(written) + request.begun.rstrip()
+            work = self._threads.submit(self._work, body, written, prefill, stop, deliver, request.begun)
+        elif toolbox.tools:
             work = self._threads.submit(self._work_with_tools, body, written, toolbox, after_result, stop, deliver)
         else:
             work = self._threads.submit(self._work, body, written, prefill, stop, deliver)
@@ -176,13 +181,14 @@ class EmbeddedLlm:
             stop.set()
             work.cancel()
 
-    def _work(
+    def _work(  # noqa: PLR0913, PLR0917 - what an answer needs, in its thread
         self,
         body: dict[str, Any],
         messages: Sequence[ChatMessage],
         prefill: bool,
         stop: threading.Event,
         deliver: Callable[[Generated], None],
+        begun: str = "",
     ) -> None:
         reply = _Reply()
 
@@ -194,7 +200,7 @@ class EmbeddedLlm:
         with self._slots.lend(messages, stop, prefill=prefill) as slot:
             self._asking(slot, stop)(body, take)
             if reply.finish is not None and not prefill:
-                slot.answered("".join(reply.text))
+                slot.answered(begun.rstrip() + "".join(reply.text))
         self._end(reply, stop, deliver)
 
     def _work_with_tools(  # noqa: PLR0913, PLR0917 - what an answer needs, in its thread

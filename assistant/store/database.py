@@ -16,10 +16,10 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
-from assistant.store.errors import StoreBusy, StoreError, StoreTooNew, explain
+from assistant.store.errors import StoreBusyError, StoreError, StoreTooNewError, explain
 from assistant.store.schema import UtcDateTime, bring_up_to_date, metadata
 
-__all__ = ["Database", "StoreBusy", "StoreError", "StoreTooNew", "UtcDateTime", "metadata", "place"]
+__all__ = ["Database", "StoreBusyError", "StoreError", "StoreTooNewError", "UtcDateTime", "metadata", "place"]
 
 _DRIVERS: Final = {
     "sqlite": "sqlite+aiosqlite",
@@ -45,6 +45,8 @@ class Database:
         """Take over the engine. Use `open`."""
         self._engine = engine
         self._writer = engine.execution_options(**{_WRITES: True})
+        # SQLite shows a reader one state by itself.
+        self._reader = engine if self.is_sqlite else engine.execution_options(isolation_level="REPEATABLE READ")
         # SQLite has one writer at a time. In turn here, none of ours has to poll for its turn.
         self._turn = asyncio.Lock() if self.is_sqlite else None
 
@@ -82,7 +84,7 @@ class Database:
         """Lend a connection to read with: it sees one state of the database, whatever is written meanwhile."""
         with _explained(self._engine.url):
             async with AsyncExitStack() as stack:
-                yield await self._connect(self._engine.connect(), stack)
+                yield await self._connect(self._reader.connect(), stack)
 
     @asynccontextmanager
     async def writing(self) -> AsyncGenerator[AsyncConnection, None]:

@@ -1,13 +1,12 @@
 """What is wrong with a database, in a sentence that names the cause and the cure.
 
-StoreError        the store can't be used
-├── StoreBusy     another program keeps it locked; trying again may help
-└── StoreTooNew   a later version of Parley wrote it
+StoreError            the store can't be used
+├── StoreBusyError    another program keeps it locked; trying again may help
+└── StoreTooNewError  a later version of Parley wrote it
 """
 
 import sqlite3
 from collections.abc import Iterator
-from typing import Final
 
 from sqlalchemy.engine import URL
 
@@ -18,11 +17,11 @@ class StoreError(ParleyError):
     """The store can't be used; what is said and heard goes on without it."""
 
 
-class StoreBusy(StoreError):
+class StoreBusyError(StoreError):
     """Another program keeps the store locked."""
 
 
-class StoreTooNew(StoreError):
+class StoreTooNewError(StoreError):
     """A later version of Parley wrote the store."""
 
 
@@ -59,7 +58,7 @@ def _sqlite(error: BaseException, url: URL) -> StoreError | None:  # noqa: PLR09
         case ["READONLY" | "CANTOPEN" | "PERM" | "AUTH"]:
             return StoreError(f"Parley may not write to the store {file} or to its folder. {_rights()}")
         case ["BUSY" | "LOCKED"]:
-            return StoreBusy(f"Another program keeps the store {file} locked: end it, or try again later.")
+            return StoreBusyError(f"Another program keeps the store {file} locked: end it, or try again later.")
         case ["CORRUPT" | "NOTADB"]:
             return StoreError(f"The store {file} is damaged, or isn't an SQLite database. {move}")
         case ["IOERR" | "NOLFS"]:
@@ -85,31 +84,21 @@ def _postgresql(error: BaseException, url: URL) -> StoreError | None:
             reason = error.strerror or str(error) or "it doesn't answer"
             return StoreError(f"{where} can't be reached ({reason}): start it, or correct [store] url.")
         return None
-    match code[:2], code:
-        case "28", _:
-            return StoreError(
-                f"{where} refuses {url.username or 'this user'} ({error}): correct [store] url or PGPASSWORD."
-            )
-        case _, "3D000":
-            return StoreError(
-                f"{where} has no database {url.database!r}: make it with `createdb`, or correct [store] url."
-            )
-        case _, "42501":
-            return StoreError(
-                f"{where} doesn't let {url.username or 'this user'} do what Parley must ({error}): grant it."
-            )
-        case _, "53100":
-            return StoreError(f"The disk of {where} is full: free some space on it.")
-        case "53", _:
-            return StoreBusy(f"{where} has no room for one more connection ({error}): end some, or raise its limits.")
-        case (("57" | "08"), _):
-            return StoreError(f"{where} ended the connection ({error}): see that it is running.")
-        case "55", _:
-            return StoreBusy(f"{where} keeps what Parley needs locked ({error}): end the other program.")
-        case _, ("42P01" | "42703"):
-            return StoreError(f"{where} lacks what Parley wrote there ({error}): use a database of its own for Parley.")
-        case _:
-            return None
+    who = url.username or "this user"
+    said, kind = {
+        "3D000": (f"has no database {url.database!r}: make it with `createdb`, or correct [store] url", StoreError),
+        "42501": (f"doesn't let {who} do what Parley must ({error}): grant it", StoreError),
+        "42P01": (f"lacks a table of Parley's ({error}): give Parley a database of its own", StoreError),
+        "42703": (f"lacks a column of Parley's ({error}): give Parley a database of its own", StoreError),
+        "53100": ("has a full disk: free some space on it", StoreError),
+    }.get(code) or {
+        "08": (f"ended the connection ({error}): see that it is running", StoreError),
+        "28": (f"refuses {who} ({error}): correct [store] url or PGPASSWORD", StoreError),
+        "53": (f"has no room for one more connection ({error}): end some, or raise its limit", StoreBusyError),
+        "55": (f"keeps locked what Parley needs ({error}): end the other program", StoreBusyError),
+        "57": (f"ended the connection ({error}): see that it is running", StoreError),
+    }.get(code[:2], ("", StoreError))
+    return kind(f"{where} {said}.") if said else None
 
 
 def _place(url: URL) -> str:

@@ -8,7 +8,7 @@ from sqlalchemy import Column, Connection, DateTime, Dialect, Integer, MetaData,
 from sqlalchemy import text as sql
 from sqlalchemy.types import TypeDecorator
 
-from assistant.store.errors import StoreTooNew
+from assistant.store.errors import StoreTooNewError
 
 metadata: Final = MetaData(
     naming_convention={
@@ -65,14 +65,14 @@ def bring_up_to_date(
 ) -> None:
     """Create the tables that are missing, and change those of an earlier version, in the connection's transaction.
 
-    Raises StoreTooNew where a later version of Parley wrote the database.
+    Raises StoreTooNewError where a later version of Parley wrote the database.
     """
     if connection.dialect.name == "postgresql":
         connection.execute(sql("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
     newest = 1 + len(migrations)
     found = _version(connection)
     if found is not None and found > newest:
-        raise StoreTooNew(
+        raise StoreTooNewError(
             f"The store was written by a later version of Parley (its tables are of version {found}, this Parley knows "
             f"{newest}): install that version again, or set [store] url to another place."
         )
@@ -86,4 +86,5 @@ def bring_up_to_date(
 def _version(connection: Connection) -> int | None:
     if not inspect(connection).has_table(_versions.name):
         return None
-    return connection.execute(select(func.max(_versions.c.version))).scalar_one()
+    version: int | None = connection.execute(select(func.max(_versions.c.version))).scalar_one()
+    return version

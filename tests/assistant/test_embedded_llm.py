@@ -105,6 +105,18 @@ class TestAnswers:
         assert "Paris" in capital
         assert "orry" in lights
 
+    def test_an_answer_that_was_begun_elsewhere_goes_on(self, llm: EmbeddedLlm) -> None:
+        async def talk() -> tuple[str, Finish]:
+            request = ChatRequest((SYSTEM, FRANCE), temperature=0.0, begun="The capital of France ")
+            rest = "".join([piece.text async for piece in llm.stream(request) if isinstance(piece, TextDelta)])
+            whole = ChatMessage("assistant", "The capital of France" + rest)
+            _, finish = await ask(llm, SYSTEM, FRANCE, whole, ChatMessage("user", "And of Spain?"), max_tokens=2)
+            return rest, finish
+
+        rest, finish = asyncio.run(talk())
+        assert rest.startswith(" is Paris")
+        assert finish.input_tokens - finish.cached_tokens < 20  # it remembers what it went on from
+
     def test_an_answer_ends_at_its_longest(self, llm: EmbeddedLlm) -> None:
         _, finish = asyncio.run(ask(llm, SYSTEM, STORY, max_tokens=7))
         assert (finish.reason, finish.output_tokens) == ("length", 7)

@@ -11,7 +11,7 @@ from sqlalchemy import Column, ForeignKey, Integer, MetaData, String, Table, fun
 from sqlalchemy import text as sql
 from sqlalchemy.exc import IntegrityError
 
-from assistant.store.database import Database, StoreBusy, StoreError, StoreTooNew, UtcDateTime, place
+from assistant.store.database import Database, StoreBusyError, StoreError, StoreTooNewError, UtcDateTime, place
 from assistant.store.schema import bring_up_to_date, metadata
 
 TABLES = MetaData()
@@ -42,11 +42,11 @@ async def texts(database: Database) -> list[str]:
         return list((await connection.scalars(select(NOTES.c.text).order_by(NOTES.c.id))).all())
 
 
-def test_what_is_written_is_there_after_a_restart(tmp_path: Path) -> None:
+def test_what_is_written_is_there_after_a_restart(store_url: str) -> None:
     async def main() -> None:
-        async with await Database.open(at(tmp_path), tables=TABLES) as database:
+        async with await Database.open(store_url, tables=TABLES) as database:
             await write(database, "one")
-        async with await Database.open(at(tmp_path), tables=TABLES) as database:
+        async with await Database.open(store_url, tables=TABLES) as database:
             await write(database, "two")
             assert await texts(database) == ["one", "two"]
 
@@ -75,21 +75,25 @@ def test_the_default_is_the_users_own_file(tmp_path: Path, monkeypatch: pytest.M
     assert place().database == str(tmp_path / "parley" / "parley.db")
 
 
-def test_an_error_takes_back_all_that_was_written_with_it(tmp_path: Path) -> None:
+async def write_and_fail(database: Database) -> None:
+    async with database.writing() as connection:
+        await connection.execute(insert(NOTES).values(text="one"))
+        raise ZeroDivisionError
+
+
+def test_an_error_takes_back_all_that_was_written_with_it(store_url: str) -> None:
     async def main() -> None:
-        async with await Database.open(at(tmp_path), tables=TABLES) as database:
+        async with await Database.open(store_url, tables=TABLES) as database:
             with pytest.raises(ZeroDivisionError):
-                async with database.writing() as connection:
-                    await connection.execute(insert(NOTES).values(text="one"))
-                    raise ZeroDivisionError
+                await write_and_fail(database)
             assert await texts(database) == []
 
     asyncio.run(main())
 
 
-def test_foreign_keys_hold_and_a_wrong_statement_keeps_its_own_error(tmp_path: Path) -> None:
+def test_foreign_keys_hold_and_a_wrong_statement_keeps_its_own_error(store_url: str) -> None:
     async def main() -> None:
-        async with await Database.open(at(tmp_path), tables=TABLES) as database:
+        async with await Database.open(store_url, tables=TABLES) as database:
             with pytest.raises(IntegrityError):
                 async with database.writing() as connection:
                     await connection.execute(insert(MARKS).values(note=7))
@@ -97,11 +101,11 @@ def test_foreign_keys_hold_and_a_wrong_statement_keeps_its_own_error(tmp_path: P
     asyncio.run(main())
 
 
-def test_many_writers_and_readers_at_once(tmp_path: Path) -> None:
+def test_many_writers_and_readers_at_once(store_url: str) -> None:
     async def main() -> None:
         async with (
-            await Database.open(at(tmp_path), tables=TABLES) as one,
-            await Database.open(at(tmp_path), tables=TABLES) as other,
+            await Database.open(store_url, tables=TABLES) as one,
+            await Database.open(store_url, tables=TABLES) as other,
         ):
             async with asyncio.TaskGroup() as group:
                 for number in range(40):
@@ -112,9 +116,9 @@ def test_many_writers_and_readers_at_once(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
-def test_a_reader_sees_one_state_while_another_writes(tmp_path: Path) -> None:
+def test_a_reader_sees_one_state_while_another_writes(store_url: str) -> None:
     async def main() -> None:
-        async with await Database.open(at(tmp_path), tables=TABLES) as database:
+        async with await Database.open(store_url, tables=TABLES) as database:
             await write(database, "one")
             async with database.reading() as connection:
                 counted = select(func.count()).select_from(NOTES)
@@ -126,7 +130,7 @@ def test_a_reader_sees_one_state_while_another_writes(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
-def test_a_writer_that_is_cancelled_leaves_nothing_and_blocks_nobody(tmp_path: Path) -> None:
+def test_a_writer_that_is_cancelled_leaves_nothing_and_blocks_nobody(store_url: str) -> None:
     async def main() -> None:
         async def stay() -> None:
             async with database.writing() as connection:
@@ -135,7 +139,7 @@ def test_a_writer_that_is_cancelled_leaves_nothing_and_blocks_nobody(tmp_path: P
                 await asyncio.Event().wait()
 
         inside = asyncio.Event()
-        async with await Database.open(at(tmp_path), tables=TABLES) as database:
+        async with await Database.open(store_url, tables=TABLES) as database:
             task = asyncio.create_task(stay())
             await inside.wait()
             task.cancel()
@@ -157,10 +161,10 @@ def test_a_database_in_memory_keeps_what_is_written() -> None:
     asyncio.run(main())
 
 
-def test_a_moment_comes_back_in_utc(tmp_path: Path) -> None:
+def test_a_moment_comes_back_in_utc(store_url: str) -> None:
     async def main() -> None:
         moment = datetime(2026, 3, 29, 2, 30, tzinfo=timezone(timedelta(hours=9)))
-        async with await Database.open(at(tmp_path), tables=TABLES) as database:
+        async with await Database.open(store_url, tables=TABLES) as database:
             async with database.writing() as connection:
                 await connection.execute(insert(NOTES).values(text="now", at=moment))
             async with database.reading() as connection:
@@ -171,7 +175,7 @@ def test_a_moment_comes_back_in_utc(tmp_path: Path) -> None:
 
     asyncio.run(main())
     with pytest.raises(ValueError, match="time zone"):
-        UtcDateTime().process_bind_param(datetime(2026, 3, 29), None)  # type: ignore[arg-type]  # noqa: DTZ001
+        UtcDateTime().process_bind_param(datetime(2026, 3, 29), None)  # type: ignore[arg-type]
 
 
 # What can be wrong with it.
@@ -246,7 +250,7 @@ def test_a_file_that_is_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     async def main() -> None:
         async with await Database.open(at(tmp_path), tables=TABLES) as database:
             other.execute("BEGIN IMMEDIATE")
-            with pytest.raises(StoreBusy, match=r"keeps the store .* locked"):
+            with pytest.raises(StoreBusyError, match=r"keeps the store .* locked"):
                 await write(database, "one")
             other.execute("ROLLBACK")
             await write(database, "two")
@@ -265,15 +269,19 @@ async def _opened(folder: Path) -> None:
     await (await Database.open(at(folder), tables=TABLES)).close()
 
 
+async def write_to_the_last_page(database: Database) -> None:
+    async with database.writing() as connection:
+        # As a disk without a free page would.
+        await connection.execute(sql("PRAGMA max_page_count = 1"))
+        await connection.execute(insert(NOTES).values(text="x" * 1_000_000))
+
+
 def test_a_full_disk_is_told_and_what_was_there_stays(tmp_path: Path) -> None:
     async def main() -> None:
         async with await Database.open(at(tmp_path), tables=TABLES) as database:
             await write(database, "one")
             with pytest.raises(StoreError, match=r"disk that holds the store .* is full"):
-                async with database.writing() as connection:
-                    # As a disk without a free page would.
-                    await connection.execute(sql("PRAGMA max_page_count = 1"))
-                    await connection.execute(insert(NOTES).values(text="x" * 1_000_000))
+                await write_to_the_last_page(database)
             assert await texts(database) == ["one"]
 
     asyncio.run(main())
@@ -288,16 +296,16 @@ def test_a_store_of_a_later_version_is_refused_and_left_alone(tmp_path: Path) ->
         raw.execute("INSERT INTO schema_version VALUES (99, '2031-01-01 00:00:00')")
         raw.execute("DROP TABLE marks")
     raw.close()
-    with pytest.raises(StoreTooNew, match="version 99"):
+    with pytest.raises(StoreTooNewError, match="version 99"):
         asyncio.run(_opened(tmp_path))
     with sqlite3.connect(tmp_path / "parley.db") as raw:
         assert raw.execute("SELECT name FROM sqlite_master WHERE name = 'marks'").fetchall() == []
     raw.close()
 
 
-def test_an_earlier_version_is_brought_up_to_date_once(tmp_path: Path) -> None:
+def test_an_earlier_version_is_brought_up_to_date_once(store_url: str) -> None:
     async def main() -> list[str]:
-        async with await Database.open(at(tmp_path), tables=TABLES) as database:
+        async with await Database.open(store_url, tables=TABLES) as database:
             for _ in range(2):
                 async with database.writing() as connection:
                     await connection.run_sync(

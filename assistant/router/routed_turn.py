@@ -1,0 +1,242 @@
+"""One turn that may be answered elsewhere: what it needs is known, and so is who may be asked."""
+
+import math
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from typing import Final
+
+from assistant.router.answering import Answering
+from assistant.router.bridges import bridge
+from assistant.router.continuing import Told
+from assistant.router.conversations import Conversation, Conversations
+from assistant.router.decision import FAR, FIRST_TOKEN_S, Choice, Constraint, Decision, Need, Preset
+from assistant.router.notices import Notice, words
+from assistant.router.parts import Backend
+from assistant.router.plan import with_facts, without_pictures
+from assistant.router.policy import decide
+from assistant.router.sending import Errand, Sender
+from assistant.router.tools import ASK_EXPERT, MOST_ROUNDS, ServerTool, offered, result
+from pipeline.engines import (
+    Bridge,
+    ChatMessage,
+    ChatRequest,
+    Finish,
+    Generated,
+    LanguageModel,
+    Routed,
+    TextDelta,
+    ToolCall,
+)
+
+_SLOW_TIMES: Final = 3.0
+"""A backend whose times aren't known is slow when it takes so many times what is usual where it is."""
+
+_PREFERRED_WITHOUT: Final = {Notice.OFFLINE: Constraint.HEALTH, Notice.BUDGET: Constraint.BUDGET}
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What there is to know."""
+
+    request: ChatRequest
+    need: Need
+    preset: Preset
+    decision: Decision
+    facts: tuple[str, ...]
+    conversation: Conversation
+
+
+class RoutedTurn:
+    """Answers it."""
+
+    def __init__(  # noqa: PLR0913 - what an answer hangs on
+        self,
+        turn: Turn,
+        embedded: LanguageModel,
+        backends: dict[str, Backend],
+        sender: Sender,
+        conversations: Conversations,
+        *,
+        tools: Sequence[ServerTool] = (),
+        bridge_after_s: float,
+        delegated: bool = False,
+    ) -> None:
+        self._turn = turn
+        self._embedded = embedded
+        self._backends = backends
+        self._sender = sender
+        self._conversations = conversations
+        self._tools = tuple(tools)
+        self._bridge_after_s = bridge_after_s
+        self._delegated = delegated
+        self._last_round = False
+        self._committed = False
+        self._bridge_said = ""
+        self._notice: Notice | None = None
+
+    async def answer(self) -> AsyncGenerator[Generated, None]:
+        """Yield the answer. The server's own functions are run in between; the client's calls are its own business."""
+        request = self._turn.request
+        told = Told(spoken=request.spoken)
+        order: Sequence[Choice] = self._turn.decision.order
+        by: Choice | None = None
+        spent = Finish("stop", 0, 0, 0)
+        own = {tool.tool.name for tool in self._tools}
+        for round_ in range(1, MOST_ROUNDS + 1):
+            self._last_round = round_ == MOST_ROUNDS
+            answering = Answering(
+                request,
+                order,
+                self,
+                told,
+                may_hedge=self._may_hedge,
+                bridge_after_s=self._bridge_after_s,
+                announced=by,
+            )
+            calls: list[ToolCall] = []
+            client_calls = False
+            async with aclosing(answering.run()) as pieces:
+                async for piece in pieces:
+                    match piece:
+                        case ToolCall() if piece.name in own:
+                            calls.append(piece)
+                        case Finish():
+                            spent = _sum(spent, piece)
+                        case _:
+                            client_calls = client_calls or isinstance(piece, ToolCall)
+                            yield piece
+            # Where the client is called as well, the turn is its: the model asks again once it has the results.
+            if not calls or client_calls:
+                break
+            by = answering.by
+            expert = any(call.name == ASK_EXPERT for call in calls)
+            if expert and request.spoken and math.isfinite(self._bridge_after_s) and (remark := self.bridge()):
+                yield Bridge(remark)
+            said = told.text
+            if between := told.mark():
+                yield TextDelta(between)
+            request = replace(request, messages=(*request.messages, *await self._run(calls, said)))
+            order = [*([by] if by else []), *(each for each in order if each is not by)]
+        yield spent
+
+    async def _run(self, calls: Sequence[ToolCall], said: str) -> list[ChatMessage]:
+        await self._turn.request.committed()
+        results = [
+            ChatMessage("tool", await result(call, self._tools, self._turn.request.asker), call_id=call.call_id)
+            for call in calls
+        ]
+        return [ChatMessage("assistant", said.strip(), calls=tuple(calls)), *results]
+
+    def _may_hedge(self, rival: Choice) -> bool:
+        match self._turn.preset.hedge:
+            case "never":
+                return False
+            case "free" if rival.candidate.cost:
+                return False
+            case _:
+                return rival.candidate.place != "device" or not self._turn.need.big
+
+    # --- The ways to the backends ---
+
+    def ask(self, choice: Choice, request: ChatRequest) -> AsyncGenerator[Generated, None]:
+        """Ask a backend, with what it may know and can use."""
+        candidate = choice.candidate
+        if not candidate.vision:
+            request = without_pictures(request)
+        if candidate.tools:
+            toolbox = offered(request.toolbox, self._tools, candidate.place)
+            # Without its functions, a model would not understand the calls that it has made.
+            request = replace(request, toolbox=replace(toolbox, choice="none") if self._last_round else toolbox)
+        if FAR[candidate.place] <= FAR[self._turn.preset.personal_floor]:
+            request = with_facts(request, self._turn.facts)
+        if candidate.embedded:
+            return self._embedded.stream(request)
+        if candidate.place != "device":
+            self._committed = True  # or nobody elsewhere would be asked
+            self._remember_bridge()
+        errand = Errand(self._turn.need.guess.kind, choice.reason, self._delegated)
+        return self._watch(self._sender.send(self._backends[candidate.name], request, errand))
+
+    async def _watch(self, stream: AsyncGenerator[Generated, None]) -> AsyncGenerator[Generated, None]:
+        reached = False
+        async with aclosing(stream):
+            async for piece in stream:
+                if not reached:
+                    reached = True
+                    self._conversations.over(Notice.OFFLINE)
+                yield piece
+
+    def routed(self, choice: Choice, reason: str) -> Routed:
+        """Return who answers from here on, and why."""
+        candidate = choice.candidate
+        backend = self._backends.get(candidate.name)
+        host = "" if backend is None or candidate.place == "device" else backend.host
+        return Routed(candidate.name, candidate.place, reason, self._turn.need.guess.kind, host)
+
+    def unwell(self, choice: Choice) -> str | None:
+        """Return why a backend can't be asked by now."""
+        backend = self._backends.get(choice.candidate.name)
+        return None if backend is None else backend.unwell
+
+    def slow_after_s(self, choice: Choice) -> float:
+        """Return how long a backend takes for its first token at most, nearly always."""
+        backend = self._backends.get(choice.candidate.name)
+        measured = None if backend is None else backend.first_token_s(0.95)
+        return _SLOW_TIMES * FIRST_TOKEN_S[choice.candidate.place] if measured is None else measured
+
+    def bridge(self) -> str | None:
+        """Return what to say while the answer is awaited."""
+        turn = self._turn
+        last = self._bridge_said or turn.conversation.last_bridge
+        remark = bridge(turn.need.guess.kind, turn.request.asker.language, last)
+        self._bridge_said = remark or self._bridge_said
+        if self._committed:
+            self._remember_bridge()
+        return remark
+
+    def _remember_bridge(self) -> None:
+        self._turn.conversation.last_bridge = self._bridge_said or self._turn.conversation.last_bridge
+
+    def notice(self, choice: Choice, failed: Sequence[Choice]) -> str | None:
+        """Return what the person should know before this backend answers; nothing that was said before."""
+        turn = self._turn
+        request = turn.request
+        if not request.asker.session or (request.sampling is not None and request.sampling.schema is not None):
+            return None
+        here = choice.candidate.place == "device"
+        down = here and any(each.candidate.place != "device" for each in failed)
+        notice = Notice.OFFLINE if down else self._missed(choice)
+        if notice is None or notice in turn.conversation.told:
+            return None
+        self._notice = notice
+        return words(notice, request.asker.language)
+
+    def _missed(self, choice: Choice) -> Notice | None:
+        """Tell whether a better model than this one would have answered, were it not for its health or its price."""
+        decision = self._turn.decision
+        for notice, constraint in _PREFERRED_WITHOUT.items():
+            if notice is Notice.OFFLINE and choice.candidate.place != "device":
+                continue
+            if missed := decision.missed(constraint):
+                well = (replace(each, unwell=None, over_budget=None) for each in missed)
+                others = (each.candidate for each in decision.order)
+                best = decide(self._turn.need, (*others, *well), self._turn.preset).order[0]
+                if best.candidate.name != choice.candidate.name and choice == decision.order[0]:
+                    return notice
+        return None
+
+    async def told(self) -> None:
+        """Note that the notice was given out."""
+        await self._turn.request.committed()
+        if self._notice is not None:
+            self._turn.conversation.told.add(self._notice)
+
+
+def _sum(one: Finish, other: Finish) -> Finish:
+    return Finish(
+        other.reason,
+        one.input_tokens + other.input_tokens,
+        one.cached_tokens + other.cached_tokens,
+        one.output_tokens + other.output_tokens,
+    )
