@@ -41,6 +41,8 @@ LEAD_S: Final = 0.4
 """Sound is sent at most this far ahead of real time, so that an interruption has little to take back."""
 
 FRAME_S: Final = 0.04
+_SENTENCE: Final = 160
+"""Letters of a sentence that is spoken in one go."""
 APOLOGY: Final = "Sorry, something went wrong. Please try again."
 
 
@@ -272,7 +274,7 @@ class _Answer:
         if self._brief.output == "text":
             await put(text)
             return
-        splitter = ClauseSplitter()
+        splitter = ClauseSplitter([_SENTENCE])  # the words are there: nobody waits for the first of them
         for clause in [*splitter.feed(text), *splitter.flush()]:
             await put(clause)
 

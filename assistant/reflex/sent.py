@@ -1,6 +1,6 @@
 """What left this machine: what was asked, and who knows it.
 
-Whoever keeps the account fits `Account`; `handlers(account)` plugs it in.
+The ledger (assistant.privacy.ledger.Ledger) fits `Account`; `handlers(ledger)` plugs it in.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from assistant.reflex.reflex import Handler, Match, Reflex
 class Account(Protocol):
     """Knows what left this machine."""
 
-    async def told_of_today(self, user: str, language: str) -> str:
+    async def said_today(self, user: str, language: str | None) -> str:
         """Return, to be spoken, what of this user's was sent away today, to whom; changes nothing."""
         ...
 
@@ -22,6 +22,6 @@ def handlers(account: Account) -> Mapping[str, Handler]:
 
     def sent(match: Match) -> Reflex:
         user, language = match.asker.user, match.language
-        return Reflex(match.intent, reads=lambda: account.told_of_today(user, language))
+        return Reflex(match.intent, reads=lambda: account.said_today(user, language))
 
     return {"SentToday": sent}

@@ -332,10 +332,14 @@ def _usage(usage: events.Usage) -> Tree:
 
 
 def _provenance(routes: Sequence[Routed]) -> Tree:
-    """Return where an answer was made, in the end, and what left the machine for it: without a router, nothing."""
-    made_on = _PLACES[routes[-1].place] if routes else "machine"
+    """Return where an answer was made in the end, by whom and why, and what left the machine for it.
+
+    Without a router it was made here.
+    """
+    last = routes[-1] if routes else Routed("", "device", "")
     hosts = dict.fromkeys(routed.to for routed in routes if routed.to)
-    return {"made_on": made_on, "left_machine": [{"what": "text", "to": host} for host in hosts]}
+    made = {"made_on": _PLACES[last.place], "made_by": last.backend or None, "reason": last.reason or None}
+    return {**made, "left_machine": [{"what": "text", "to": host} for host in hosts]}
 
 
 def _timings(timings: Timings) -> Tree:

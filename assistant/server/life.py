@@ -133,13 +133,13 @@ class Life:
         """Whether it has a client now."""
         return self._line is not None and not self._ended.is_set()
 
-    async def announce(self, text: str) -> None:
-        """Say this as soon as nobody speaks."""
-        await self._conversation.put(Announce(text))
-
     def complain(self, code: str, message: str) -> None:
         """Tell the client of something that went wrong before the session began."""
         self._tell(error_message(code, message))
+
+    async def announce(self, text: str) -> None:
+        """Let the assistant say this as soon as nobody speaks; a client that is away hears it when it is back."""
+        await self._conversation.put(Announce(text))
 
     def end(self) -> None:
         """End the session, wherever it is."""

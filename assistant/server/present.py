@@ -7,7 +7,7 @@ from typing import Final, Protocol
 
 from pipeline.engines import Asker
 
-_SETTLE_S: Final = 1.0
+SETTLE_S: Final = 1.0
 """A client that has just connected says first how it wants to be spoken to."""
 
 
@@ -25,9 +25,10 @@ class Hosted(Protocol):
 
 
 class Present:
-    """The sessions that there are. Those that have just connected are found a second later."""
+    """The sessions that there are, each found by its id as soon as its client has settled."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, settle_s: float = SETTLE_S) -> None:
+        self._settle_s = settle_s
         self._sessions: dict[str, tuple[str, Hosted]] = {}
         self._arrived: list[Callable[[], None]] = []
 
@@ -43,7 +44,7 @@ class Present:
             self._sessions[asker.session] = (asker.user, session)
             self.came()
 
-        settling = asyncio.get_running_loop().call_later(_SETTLE_S, settle)
+        settling = asyncio.get_running_loop().call_later(self._settle_s, settle)
         try:
             yield
         finally:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -149,6 +150,15 @@ async def function(talk: Talk) -> None:
     result = ToolResult(called.item.call.call_id, "Paris")
     await talk.ask(events.CreateItem(Item("result", "tool", (result,))))
     await talk.ask(events.CreateResponse())
+    await talk.hush(12.0)
+
+
+async def announced(talk: Talk) -> None:
+    """A route that is wished for, and a timer that ends during the reply."""
+    await talk.ask(events.Update(replace(talk.settings, route="best")))
+    await talk.utter(1.0)
+    await talk.hush(1.0)
+    await talk.ask(events.Announce("Your pasta timer is over."))
     await talk.hush(12.0)
 
 

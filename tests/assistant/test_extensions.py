@@ -24,11 +24,28 @@ def test_what_is_absent_stays_and_null_switches_all_off():
     assert both.updated(None) == Extensions()
 
 
+def test_a_route_is_told_of_and_may_be_wished_for():
+    session = SessionConfig.fresh(load(), "parley")
+    told = session.updated({"parley": {"route": True, "heard": True}})
+    assert (told.extensions.wire(), told.settings().route) == ({"heard": True, "route": True}, "")
+    wished = told.updated({"parley": {"route": "private"}})
+    assert wished.wire()["parley"] == {"heard": True, "route": "private"}
+    assert wished.settings().route == wished.updated({"instructions": "Rhyme."}).settings().route == "private"
+    assert wished.updated({"parley": {"route": True}}).settings().route == ""
+    assert wished.updated({"parley": {"route": False}}).wire()["parley"] == {"heard": True}
+    assert Extensions(route="big one").wish == "big one"
+
+
 @pytest.mark.parametrize(
     ("given_", "code", "param"),
     [
         ({"scene": True}, "unknown_parameter", "session.parley.scene"),
         ({"heard": 1}, "invalid_value", "session.parley.heard"),
+        ({"heard": "yes"}, "invalid_value", "session.parley.heard"),
+        ({"route": 1}, "invalid_value", "session.parley.route"),
+        ({"route": ""}, "invalid_value", "session.parley.route"),
+        ({"route": " private"}, "invalid_value", "session.parley.route"),
+        ({"route": "x" * 65}, "invalid_value", "session.parley.route"),
         ([], "invalid_value", "session.parley"),
     ],
 )

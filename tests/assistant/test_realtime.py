@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import dataclasses
 import json
 from collections import Counter
 
@@ -13,7 +14,7 @@ from assistant.server import session_config
 from assistant.server.app import build_app
 from audio.types import INPUT_RATE, OUTPUT_RATE
 from pipeline import events
-from pipeline.engines import NamedTool, Picture, Tool, Toolbox, ToolCall
+from pipeline.engines import NamedTool, Picture, Routed, Tool, Toolbox, ToolCall
 from pipeline.history import Item, Spoken, Text, ToolResult
 from pipeline.timings import Timings
 from tests.e2e.fakes import fake_engines
@@ -339,6 +340,83 @@ def test_timings_go_to_who_asked_for_them():
     assert shown(timed) == []
     (message,) = shown(timed, session={"parley": {"timings": True}})
     assert (message["commit_ms"], message["first_token_ms"], message["first_audio_ms"]) == (250, None, 400)
+    assert (message["made_on"], message["made_by"], message["reason"]) == ("machine", None, None)
+    assert (message["bridge_ms"], message["left_machine"]) == (None, [])
+
+
+CLOUD = Routed("big", "cloud", "You asked for it.", "fact", "api.example.com")
+REFLEX = Routed("reflex", "device", "It is a command.")
+
+
+def test_timings_say_where_the_answer_was_made_and_what_left():
+    again = dataclasses.replace(CLOUD, backend="bigger")
+    timed = events.TurnTimed("resp_1", Timings(bridge_s=0.9), (CLOUD, again, REFLEX))
+    (message,) = shown(timed, session={"parley": {"timings": True}})
+    assert (message["made_on"], message["made_by"], message["reason"]) == ("machine", "reflex", "It is a command.")
+    assert message["left_machine"] == [{"what": "text", "to": "api.example.com"}]
+    assert message["bridge_ms"] == 900
+    (message,) = shown(events.TurnTimed("resp_1", Timings(), (CLOUD,)), session={"parley": {"timings": True}})
+    assert (message["made_on"], message["made_by"]) == ("cloud", "big")
+
+
+def test_routes_and_bridges_are_told_to_who_asked_for_them():
+    happened = (
+        events.ResponseRouted("resp_1", CLOUD),
+        events.ResponseRouted("resp_1", REFLEX),
+        events.ResponseBridged("resp_1", "item_a", "Let me look.", 0.5),
+        events.SpeechAdjusted(0.5, None),
+    )
+    assert shown(*happened) == []
+    cloud, reflex, bridge, adjusted = shown(*happened, session={"parley": {"route": True}})
+    for message in (cloud, reflex, bridge, adjusted):
+        del message["event_id"]
+    assert cloud == {
+        "type": "parley.route",
+        "response_id": "resp_1",
+        "backend": "big",
+        "place": "cloud",
+        "to": "api.example.com",
+        "reason": "You asked for it.",
+        "kind": "fact",
+    }
+    assert (reflex["place"], reflex["to"], reflex["kind"]) == ("machine", None, None)
+    place = {"response_id": "resp_1", "item_id": "item_a", "content_index": 0}
+    assert bridge == {"type": "parley.bridge", **place, "audio_start_ms": 500, "text": "Let me look."}
+    assert adjusted == {"type": "parley.adjusted", "volume": 0.5, "speed": None}
+
+
+def test_the_session_shows_the_speed_that_is_in_force():
+    async def test(socket):
+        assert await socket.shown(events.SpeechAdjusted(None, 0.8)) == []
+        update = await socket.ask("session.update", session={"instructions": "Rhyme."})
+        # The conversation knows of its own speed; what it says is in force is what is shown.
+        first = await socket.next()
+        socket.script.happenings.put_nowait(events.SettingsUpdated(dataclasses.replace(update.settings, speed=0.8)))
+        second = await socket.next()
+        return update, first, second
+
+    update, first, second = with_socket(test)
+    assert not update.sets_speed
+    assert first["session"]["audio"]["output"]["speed"] == update.settings.speed == 1.0
+    assert second["session"]["audio"]["output"]["speed"] == 0.8
+
+
+@pytest.mark.parametrize(
+    ("session", "sets"),
+    [
+        ({"audio": {"output": {"speed": 1.0}}}, True),
+        ({"audio": {"output": {"speed": None}}}, True),
+        ({"audio": {"output": None}}, True),
+        ({"audio": None}, True),
+        ({"audio": {"output": {"voice": "alloy"}}}, False),
+        ({"audio": {"input": {"noise_reduction": None}}}, False),
+    ],
+)
+def test_an_update_says_whether_the_client_chose_the_speed(session, sets):
+    async def test(socket):
+        return await socket.ask("session.update", session=session)
+
+    assert with_socket(test).sets_speed is sets
 
 
 @pytest.mark.parametrize(

@@ -20,10 +20,22 @@ from assistant.record.stored import ReplayError, Stored
 from assistant.record.timeline import differ, timeline
 from audio.types import Samples
 from pipeline import events
-from pipeline.engines import Tool, Toolbox, ToolCall, Transcript
+from pipeline.engines import (
+    Adjusted,
+    Bridge,
+    Finish,
+    Routed,
+    TakenBack,
+    TextDelta,
+    Tool,
+    Toolbox,
+    ToolCall,
+    Transcript,
+)
 from tests.assistant.recording import (
     QUESTION,
     Talk,
+    announced,
     barge_in,
     beside,
     function,
@@ -36,7 +48,16 @@ from tests.assistant.recording import (
     talk,
     truncation,
 )
-from tests.pipeline.doubles import LevelVad, ScriptedLlm, ScriptedStt, ScriptedTts, ScriptedTurnDetector, taking
+from tests.pipeline.doubles import (
+    WAIT,
+    LevelVad,
+    RoutedLlm,
+    ScriptedLlm,
+    ScriptedStt,
+    ScriptedTts,
+    ScriptedTurnDetector,
+    taking,
+)
 
 LIVE = ["what is", "what is the capital", QUESTION]
 
@@ -55,6 +76,14 @@ def caller() -> ScriptedLlm:
     return ScriptedLlm(["", "It is Paris."], calls={"": (ToolCall("c", "look_up", '{"what": "capital"}'),)})
 
 
+def router() -> RoutedLlm:
+    cloud = Routed("big", "cloud", "It needs thought.", "reasoning", "api.example.com")
+    here = Routed("embedded", "device", "The cloud is down.")
+    words = (TextDelta("It is Paris. And"), 0.2, TakenBack(" And"), here, TextDelta(" It is lovely there."))
+    return RoutedLlm(scripts=[[cloud, WAIT, Bridge("Let me look."), 2.0, Adjusted(volume=0.4, speed=0.9), *words, END]])
+
+
+END = Finish("stop", 20, 10, 9)
 CONVERSATIONS = {
     "a question": (question, lambda: {}),
     "a barge-in": (barge_in, lambda: {}),
@@ -66,6 +95,7 @@ CONVERSATIONS = {
     "beside it": (beside, lambda: {}),
     "pictures that are seen": (beside, lambda: {"llm": ScriptedLlm(takes_pictures=True)}),
     "a function": (function, lambda: {"llm": caller(), "settings": TOOLS}),
+    "a routed answer": (announced, lambda: {"llm": router()}),
     "nothing": (nothing_said, lambda: {}),
     "no words": (question, lambda: {"stt": ScriptedStt([""])}),
     "a recogniser that fails": (question, lambda: {"stt": ScriptedStt(error=ValueError("deaf"))}),

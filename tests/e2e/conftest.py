@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+import socket
 import ssl
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from assistant.config import Config, load
 from assistant.server.app import build_app
 from assistant.server.listener import Listener, bind, url_of
+from assistant.server.present import Present
 from assistant.server.realtime import Seats
 from assistant.server.resume import Lives
 from assistant.server.wire import encode_base64
@@ -73,7 +76,10 @@ class Running:
     listener: Listener
     token: str | None
     lives: Lives
+    present: Present
     seats: Seats
+    loop: asyncio.AbstractEventLoop
+    """The server's own, in its thread."""
 
     @property
     def ws_url(self) -> str:
@@ -98,17 +104,24 @@ def running(
     **options: Any,
 ) -> Iterator[Running]:
     with bind(config.server) as bound:
-        app = build_app(config, engines, token=token, **options)
+        present = Present(settle_s=0)
+        app = build_app(config, engines, token=token, present=present, **options)
         listener = Listener(app, config.server, tls, on_stop=app.state.house.lives.end_waiting)
-        thread = threading.Thread(target=lambda: asyncio.run(listener.serve([bound])), name="server")
+        loop = asyncio.new_event_loop()
+        thread = threading.Thread(target=partial(_serve, loop, listener, bound), name="server")
         url = url_of(bound, secure=tls is not None)
         thread.start()
         try:
-            yield Running(url, listener, token, app.state.house.lives, app.state.house.seats)
+            yield Running(url, listener, token, app.state.house.lives, present, app.state.house.seats, loop)
         finally:
             listener.should_exit = True
             thread.join(WAIT_S)
             assert not thread.is_alive()
+
+
+def _serve(loop: asyncio.AbstractEventLoop, listener: Listener, bound: socket.socket) -> None:
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        runner.run(listener.serve([bound]))
 
 
 @pytest.fixture

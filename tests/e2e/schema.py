@@ -15,6 +15,9 @@ from assistant.server.wire import refuse_unknown
 EXTENSIONS = {
     "parley.turn.timings",
     "parley.heard",
+    "parley.route",
+    "parley.bridge",
+    "parley.adjusted",
     "parley.resumable",
     "parley.resumed",
     "parley.conversation.retrieved",

@@ -208,6 +208,7 @@ class ScriptedTts:
     error: Exception | None = None
     error_after: int = 0
     spoken: list[str] = field(default_factory=list)
+    speeds: list[float] = field(default_factory=list)
     mute: str = "(nothing)"
     """A clause that makes no sound."""
 
@@ -216,6 +217,7 @@ class ScriptedTts:
         if self.error and len(self.spoken) >= self.error_after:
             raise self.error
         self.spoken.append(text)
+        self.speeds.append(speed)
         samples = noise(0 if text == self.mute else int(len(text) * OUTPUT_RATE / 10), 0.3, seed=len(self.spoken))
         half = len(samples) // 2
         for chunk in (samples[:half], samples[half:]):

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from pipeline import events
-from pipeline.engines import Asker, Finish, TextDelta
+from pipeline.engines import Asker, ChatRequest, Finish, TextDelta
 from tests.pipeline.doubles import WAIT, Conversation, RoutedLlm, ScriptedStt, taking
 from tests.pipeline.scripts import HELLO, ended, one_question
 
@@ -107,3 +107,7 @@ def test_who_asks() -> None:
     assert written.asker == Asker("sess_1", starts[1].response_id, "ann", "private", "de")
     assert (spoken.spoken, written.spoken) == (True, False)
     assert all(request.asker.session == "sess_1" and request.asker.turn == "" for request in talk.llm.read)
+
+
+def test_a_request_that_doesn_t_say_otherwise_is_sure() -> None:
+    asyncio.run(ChatRequest(()).committed())

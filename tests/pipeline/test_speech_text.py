@@ -96,3 +96,19 @@ def test_no_word_is_lost_however_the_text_arrives(text: str, step: int) -> None:
 @given(st.lists(st.from_regex(r"[a-z]{2,9}[,.!?]?", fullmatch=True), max_size=60))
 def test_plain_words_all_come_through_in_order(words: list[str]) -> None:
     assert " ".join(split(" ".join(words))) == " ".join(words)
+
+
+@given(st.lists(st.from_regex(r"[a-z]{2,9}[,.!?]?", fullmatch=True), min_size=1, max_size=40), st.data())
+def test_what_is_not_in_a_clause_yet_can_be_taken_back(words: list[str], data: st.DataObject) -> None:
+    """Clauses and rest are the text so far; what is fed after the rest was dropped continues the clauses."""
+    splitter = ClauseSplitter()
+    text = " ".join(words)
+    at = data.draw(st.integers(0, len(text)))
+    clauses = splitter.feed(text[:at])
+    rest = splitter.rest
+    assert " ".join([*clauses, *rest.split()]) == text[:at].strip()
+    splitter.drop()
+    assert splitter.rest == ""
+    assert splitter.flush() == []
+    clauses += splitter.feed(rest + text[at:]) + splitter.flush()
+    assert " ".join(clauses) == text

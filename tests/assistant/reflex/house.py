@@ -91,7 +91,7 @@ class Memory:
     async def known(self, user: str, language: str) -> str:
         return "You like tea."
 
-    async def told_of_today(self, user: str, language: str) -> str:
+    async def said_today(self, user: str, language: str | None) -> str:
         return "Nothing."
 
 
