@@ -171,7 +171,8 @@ class _Conversation:
         if placeholder is None:
             number = self._counts[span.kind] = self._counts.get(span.kind, 0) + 1
             placeholder = self._placeholders[span.kind, span.key] = f"[{span.kind}_{number}]"
-            self.originals[placeholder] = text
+        # It comes back as it was said last.
+        self.originals[placeholder] = text
         return placeholder
 
 

@@ -76,7 +76,9 @@ def test_a_conversation_keeps_its_placeholders() -> None:
     assert one.content == "Call [PERSON_1] at [PHONE_1]."
     assert two.content == "I called [PERSON_2] and [PERSON_1]."
     assert three.content == "Her number is [PHONE_1], or [PHONE_1]."
-    assert whole(unmask, "[PERSON_2], [PHONE_1]") == "Tobias, 415-555-2671"
+    assert whole(unmask, "[PERSON_2], [PHONE_1]") == (
+        "Tobias, four one five, five five five, two six seven one"
+    )
     (other,), _ = masks.mask([ChatMessage("user", "Call Tobias.")], session="b")
     assert other.content == "Call [PERSON_1]."
 
