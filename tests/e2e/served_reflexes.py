@@ -1,4 +1,4 @@
-"""A server in a process of its own, with the real router, reflexes and timers and a real database, but with quick engines.
+"""A server in a process of its own, with the real router, reflexes, timers and database, but with quick engines.
 
 `python -m tests.e2e.served_reflexes FOLDER` keeps the database in FOLDER, and prints its URL when ready.
 """
