@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from difflib import SequenceMatcher
 from typing import Final, NamedTuple
 
 from assistant.reflex.clock_times import read_when
@@ -17,10 +18,20 @@ from assistant.reflex.timer_words import TimerWords, meant, name_of
 from assistant.reflex.timers import MOST, Timers
 
 _TASK_CHARS: Final = 200
+_GOES_ON_S: Final = 6.0
+"""Speech that follows a commit so soon may make one sentence of both; recognition and all."""
+_SAME: Final = 0.8
+"""How alike two transcripts are that are of the same sound."""
 _SNOOZE_S: Final = 5 * 60.0
 _TASK: Final = re.compile(r"(?:to|about|that) (?P<rest>.+)", re.I)
 _WHEN_LAST: Final = re.compile(r" (?=(?:in|and|at|on|by|tomorrow|tonight|this|next|after)\b)", re.I)
 _WHEN_FIRST: Final = re.compile(r"(?P<when>.+?) (?:to|about|that) (?P<task>.+)", re.I)
+
+
+class _Set(NamedTuple):
+    match: Match
+    timer: Timer
+    at: datetime
 
 
 class _Wanted(NamedTuple):
@@ -35,6 +46,7 @@ class TimerCommands:
         self._timers = timers
         self._words = words
         self._responses = responses
+        self._set_last: _Set | None = None
 
     def handlers(self) -> Mapping[str, Handler]:
         """Return a handler for each intent."""
@@ -82,9 +94,26 @@ class TimerCommands:
             # A timer runs from the commit on: what was prepared may have waited for it.
             ends_at = self._words.clock.now() + timedelta(seconds=timer.length_s)
             begun = replace(timer, ends_at=ends_at) if timer.kind == "timer" else timer
+            if (before := self._continued(match)) is not None:
+                await self._timers.remove(before)
+            self._set_last = _Set(match, begun, self._words.clock.now())
             return self._unless(await self._timers.put(begun), match)
 
         return Reflex(match.intent, self._responses.say(match.language, match.intent, say, **values), act)
+
+    def _continued(self, match: Match) -> Timer | None:
+        """Return the timer that the beginning of this sentence set, before its speaker went on.
+
+        "Set a timer for ten minutes" is committed, and a breath later it is "... and thirty seconds".
+        """
+        last = self._set_last
+        if last is None or last.match.asker.session != match.asker.session:
+            return None
+        if (self._words.clock.now() - last.at).total_seconds() > _GOES_ON_S:
+            return None
+        begun, whole = words_of(last.match.text), words_of(match.text)
+        alike = SequenceMatcher(None, " ".join(begun), " ".join(whole[: len(begun)])).ratio() >= _SAME
+        return last.timer if alike and len(whole) > len(begun) else None
 
     def cancel(self, match: Match) -> Reflex | None:
         """Cancel one timer; the one that rings, where one does."""

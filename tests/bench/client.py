@@ -79,7 +79,8 @@ async def questions(given: argparse.Namespace, session: Message) -> None:
 async def reflexes(given: argparse.Namespace, session: Message) -> None:
     """Give the recorded commands that need no model, and whose end is known to within 30 ms."""
     rows = [one for one in recordings("query", "command") if one.speech_end_s is not None and one.id in REFLEXES]
-    rows = [one for one in rows if not given.english or one.lang == "en"]
+    # Whisper base hears other words in the French one, and a model answers them.
+    rows = [one for one in rows if one.lang == "en"]
     again = max(1, _REFLEX_TIMES // given.every)
     await ask_all(given.url, rows * again, emit, Meter(given.pid), session=session)
 

@@ -81,6 +81,19 @@ def test_it_runs_from_the_commit_on(house: House) -> None:
     assert timer.left(house.watch()) == 60
 
 
+def test_a_sentence_that_goes_on_after_its_commit_sets_one_timer(house: House) -> None:
+    conversation(
+        house,
+        ("Set a timer for ten minutes.", "10 minutes, starting now."),
+        ("Set a timer for 10 minutes and thirty seconds.", "10 minutes and 30 seconds, starting now."),
+        ("List my timers", "10 minutes and 30 seconds left on the 10 minute and 30 second timer."),
+        ("Set a timer for 10 minutes", "10 minutes, starting now."),
+    )
+    house.watch.pass_s(10)
+    conversation(house, ("Set a timer for 10 minutes and 30 seconds", "10 minutes and 30 seconds, starting now."))
+    assert len(house.timers.running("owner")) == 3
+
+
 def test_each_user_has_timers_of_their_own(house: House) -> None:
     async def talk() -> None:
         await house.say("Set a timer for five minutes", user="anna")
