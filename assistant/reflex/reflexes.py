@@ -19,6 +19,8 @@ logger = logging.getLogger(__name__)
 _ENGLISH: Final = "en"
 _HYPHEN: Final = re.compile(r"\bto-(?=(?:day|night|morrow)\b)", re.IGNORECASE)
 """Moonshine writes "to-day" now and then."""
+_POLITE: Final = re.compile(r"(?:[\s,.!]+(?:please|thanks|thank you|for me))+[\s.!?]*$", re.IGNORECASE)
+"""Where a sentence ends in any words, hassil takes these for some of them."""
 _MOST_CHARS: Final = 300
 """No command is longer; it bounds the time that is spent on any text."""
 _WARMING: Final = (
@@ -107,7 +109,9 @@ class Reflexes:
 def _readings(text: str, spoken: Sentences) -> Iterator[str]:
     yield text
     if spoken.language == _ENGLISH:
-        yield from _mishearings().readings(text)
+        if (plain := _POLITE.sub("", text)) not in {text, ""}:
+            yield plain
+        yield from _mishearings().readings(plain or text)
 
 
 @cache

@@ -62,6 +62,8 @@ def test_time_and_date(house: House, language: str | None, said: str, answer: st
         ("What is 5 foot 10 in centimeters?", "5 feet 10 is 177.8 centimeters."),
         ("Convert two kilos to miles", None),
         ("How many cups are in two cups?", None),
+        ("What's two plus two, please?", "2 plus 2 is 4."),
+        ("Convert two miles to feet for me, please.", "2 miles are 10,560 feet."),
     ],
 )
 def test_sums_and_units(house: House, said: str, answer: str | None) -> None:
