@@ -8,10 +8,11 @@ from typing import Final
 import numpy as np
 from sqlalchemy import Float, Integer, Select, column, func, select
 from sqlalchemy import text as sql
+from sqlalchemy.dialects.postgresql import websearch_to_tsquery
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from assistant.memory.facts import Embedder, Vector
-from assistant.memory.tables import WORDS, memories
+from assistant.memory.tables import DOCUMENT, WORDS, memories
 from assistant.memory.wording import content
 from assistant.store.database import Database
 
@@ -69,9 +70,8 @@ def _matching(user: str, words: Sequence[str], *, sqlite: bool) -> Select[int]:
         index = sql(f"SELECT rowid AS id, rank FROM {WORDS} WHERE {WORDS} MATCH :any_of").bindparams(any_of=any_of)
         found = index.columns(column("id", Integer), column("rank", Float)).subquery()
         return chosen.join(found, found.c.id == memories.c.id).order_by(found.c.rank)
-    document = func.to_tsvector(sql("'english'"), memories.c.text)
-    asked = func.websearch_to_tsquery("english", " or ".join(words))
-    return chosen.where(document.op("@@")(asked)).order_by(func.ts_rank(document, asked).desc())
+    asked = websearch_to_tsquery("english", " or ".join(words))
+    return chosen.where(DOCUMENT.op("@@")(asked)).order_by(func.ts_rank(DOCUMENT, asked).desc())
 
 
 async def _by_meaning(connection: AsyncConnection, user: str, vector: Vector) -> Sequence[int]:
