@@ -158,6 +158,15 @@ class Tts(_Section):
     threads: int = Field(ge=1)
 
 
+class Reflexes(_Section):
+    """What is answered without a model."""
+
+    enabled: bool
+    timezone: str
+    tell_times: int = Field(ge=1)
+    tell_every_s: float = Field(ge=5)
+
+
 class Store(_Section):
     """Where what outlives a conversation is kept."""
 
@@ -233,6 +242,7 @@ class Config(_Section):
     llm: Llm
     router: Router
     tts: Tts
+    reflexes: Reflexes
     store: Store
     embeddings: Embeddings
     memory: Memory

@@ -23,10 +23,14 @@ HEAVY = {
     "cryptography",
     "ctranslate2",
     "faster_whisper",
+    "hassil",
+    "home_assistant_intents",
     "huggingface_hub",
+    "jinja2",
     "onnxruntime",
     "openai",
     "phonenumbers",
+    "pint",
     "piper",
     "psutil",
     "sounddevice",
@@ -35,7 +39,9 @@ HEAVY = {
     "starlette",
     "tokenizers",
     "uvicorn",
+    "tzlocal",
     "xllamacpp",
+    "yaml",
 }
 
 

@@ -26,9 +26,7 @@ memories: Final = Table(
 )
 # English words lose their endings in the index; words of other languages stay as they are, more or less.
 DOCUMENT: Final = to_tsvector(literal_column("'english'", REGCONFIG), memories.c.text)
-Index("ix_memories_words", DOCUMENT, postgresql_using="gin").ddl_if(
-    dialect="postgresql"
-)
+Index("ix_memories_words", DOCUMENT, postgresql_using="gin").ddl_if(dialect="postgresql")
 
 revisions: Final = Table(
     "memory_revisions",

@@ -30,6 +30,7 @@ from assistant.server.http_errors import explain, no_websocket, wants_websocket
 from assistant.server.ledger import ledger_routes
 from assistant.server.life import NewConversation
 from assistant.server.listener import Listener, bind, url_of
+from assistant.server.present import Present
 from assistant.server.realtime import Recording, Seats, converse, refuse, resume
 from assistant.server.resume import Lives
 from assistant.server.tls import Tls
@@ -61,11 +62,17 @@ class _House:
     """What the routes share. `engines` is None until they are warm."""
 
     def __init__(
-        self, config: Config, engines: Engines | None, begin: NewConversation, record: Recording | None
+        self,
+        config: Config,
+        engines: Engines | None,
+        begin: NewConversation,
+        record: Recording | None,
+        present: Present,
     ) -> None:
         self._config = config
         self._begin = begin
         self._record = record
+        self.present = present
         self.seats = Seats(config.server.max_sessions)
         self.lives = Lives()
         self._opened = time.monotonic()
@@ -91,7 +98,14 @@ class _House:
         with self.seats.one() as seated:
             if seated:
                 await converse(
-                    websocket, self._config, engines, self._begin, self._record, lives=self.lives, complaint=complaint
+                    websocket,
+                    self._config,
+                    engines,
+                    self._begin,
+                    self._record,
+                    lives=self.lives,
+                    present=self.present,
+                    complaint=complaint,
                 )
                 return
         message = f"All {self.seats.limit} conversations that this server may have are taken. Try again later."
@@ -120,16 +134,17 @@ def build_app(  # noqa: PLR0913 - each is a part of the server
     token: str | None = None,
     begin: NewConversation = Session,
     record: Recording | None = None,
+    present: Present | None = None,
     now: Callable[[], float] = time.time,
 ) -> Starlette:
     """Return the ASGI app. Without `engines` it answers 503 until `app.state.house.warm(engines)`.
 
     `token` is what clients must show, where there is one; `begin` starts a conversation; `record` has it recorded;
-    ephemeral keys expire by `now`, in seconds since 1970.
+    `present` finds the sessions that can be spoken to; ephemeral keys expire by `now`, in seconds since 1970.
     """
     for suffix, kind in _TYPES.items():
         mimetypes.add_type(kind, suffix)
-    house = _House(config, engines, begin, record)
+    house = _House(config, engines, begin, record, present or Present())
     secrets = ClientSecrets(now)
     api = [
         WebSocketRoute("/realtime", house.realtime),

@@ -93,7 +93,15 @@ class ResumeError(Exception):
 class Life:
     """A session. `run` it beside the `attend` of its first line; each later line attends in its own task."""
 
-    def __init__(self, limits: Server, session: SessionConfig, conversation: Conversation, registry: Registry) -> None:
+    def __init__(
+        self,
+        limits: Server,
+        session: SessionConfig,
+        conversation: Conversation,
+        registry: Registry,
+        arrived: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Hold the session that `registry` finds again; `arrived` is called whenever a client has come."""
         self.over = asyncio.Event()
         """Set by whoever runs it, when all is done."""
         self.absent_since: float | None = None
@@ -101,6 +109,7 @@ class Life:
         self._limits = limits
         self._conversation = conversation
         self._registry = registry
+        self._arrived = arrived
         self._decoder = Decoder(session)
         self._encoder = Encoder(session)
         self._updates: deque[SessionConfig] = deque()  # asked for and not yet in force, in their order
@@ -118,6 +127,11 @@ class Life:
     @property
     def _resumable(self) -> bool:
         return self._journal.keeps and not self._ended.is_set()
+
+    @property
+    def attended(self) -> bool:
+        """Whether it has a client now."""
+        return self._line is not None and not self._ended.is_set()
 
     def complain(self, code: str, message: str) -> None:
         """Tell the client of something that went wrong before the session began."""
@@ -166,6 +180,7 @@ class Life:
         hangup = Hangup()
         try:
             await line.accept()
+            self._arrived()
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._read(line))
                 group.create_task(self._send(line, greeting))

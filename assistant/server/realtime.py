@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Final, TypeAlias
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -11,6 +11,7 @@ from assistant.config import Config
 from assistant.server.client_secrets import beginning
 from assistant.server.life import Life, NewConversation, ResumeError
 from assistant.server.line import TRY_AGAIN_LATER, Line
+from assistant.server.present import Present
 from assistant.server.resume import Lives, claim_of
 from assistant.server.session_config import SessionConfig
 from assistant.server.wire import encode, error_message
@@ -83,9 +84,13 @@ async def converse(  # noqa: PLR0913 - each is a fact of the session
     record: Recording | None = None,
     *,
     lives: Lives,
+    present: Present,
     complaint: str = "",
 ) -> None:
-    """Hold a session with one client until it is over; `complaint` says why it isn't an older one that goes on."""
+    """Hold a session with one client until it is over; `complaint` says why it isn't an older one that goes on.
+
+    While its client is there, it is found in `present`; one that only transcribes has nothing to say and is not.
+    """
     query = websocket.query_params
     transcribes = query.get("intent") == "transcription"
     session = SessionConfig.fresh(config, query.get("model") or "parley", transcribes=transcribes)
@@ -93,16 +98,17 @@ async def converse(  # noqa: PLR0913 - each is a fact of the session
     if record is not None:
         begin = record(session.session_id, begin)
     asker = Asker(session=session.session_id)
-    life = Life(config.server, session, begin(engines, session.settings(), new_id=random_id, asker=asker), lives)
+    conversation = begin(engines, session.settings(), new_id=random_id, asker=asker)
+    life = Life(config.server, session, conversation, lives, present.came)
     if complaint:
         life.complain("resume_failed", complaint)
-    with lives.known(session.session_id, life):
-        try:
+    try:
+        with nullcontext() if transcribes else present.one(asker, life):
             async with asyncio.TaskGroup() as group:
                 group.create_task(life.run())
                 await life.attend(_line(websocket, config))
-        finally:
-            life.over.set()
+    finally:
+        life.over.set()
 
 
 def _line(websocket: WebSocket, config: Config) -> Line:

@@ -1,11 +1,9 @@
-"""The sessions that there are: how a client finds its own again, by a token, and the house any, by its id."""
+"""How a client finds its session again: tokens, and which sessions wait."""
 
 import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -52,33 +50,10 @@ def claim_of(websocket: WebSocket) -> Claim | None:
 
 
 class Lives:
-    """The sessions, each under its id; those that can be resumed also under their tokens."""
+    """The sessions that can be resumed, each under its token."""
 
     def __init__(self) -> None:
-        self._ids: dict[str, Life] = {}
         self._tokens: dict[Life, bytes] = {}  # hashes: whoever reads this memory can't come in with them
-
-    @contextmanager
-    def known(self, session_id: str, life: Life) -> Iterator[None]:
-        """Let the session be found by its id for as long as the block runs."""
-        self._ids[session_id] = life
-        try:
-            yield
-        finally:
-            del self._ids[session_id]
-
-    @property
-    def ids(self) -> tuple[str, ...]:
-        """The ids of all sessions, the newest last."""
-        return tuple(self._ids)
-
-    async def announce(self, session_id: str, text: str) -> bool:
-        """Let the assistant say this in a session, as soon as nobody speaks there; False when it is over."""
-        life = self._ids.get(session_id)
-        if life is None:
-            return False
-        await life.announce(text)
-        return True
 
     def issue(self, life: Life) -> str:
         """Return the token by which this session is found from now on."""

@@ -15,7 +15,7 @@ from tests.bench import figures
 from tests.bench.figures import Row
 from tests.bench.server import Served
 
-PARTS: Final = ("latency", "sessions", "pauses", "barge-ins", "backchannels", "echoes", "noise", "curve")
+PARTS: Final = ("latency", "reflexes", "sessions", "pauses", "barge-ins", "backchannels", "echoes", "noise", "curve")
 """What is measured of a profile; words are measured apart from it."""
 EAGERNESS: Final = ("low", "high", "medium")
 """The points of the trade-off; the last is what a session has unless it says otherwise."""
@@ -58,7 +58,8 @@ class Clients:
         begin = time.perf_counter()
         step = self._plan.question_step if scenario == "questions" else self._plan.case_step
         every = [] if "--every" in options else ["--every", str(step)]
-        english = ["--english"] if self._plan.profile == "tiny" and scenario in ("questions", "pauses") else []
+        spoken = scenario in ("questions", "reflexes", "pauses")
+        english = ["--english"] if self._plan.profile == "tiny" and spoken else []
         command = [sys.executable, "-m", "tests.bench.client", self._server.url, scenario]
         fixed = ["--pid", str(self._server.pid), *every, *english]
         run = subprocess.run([*command, *fixed, *options], stdout=subprocess.PIPE, text=True, check=True)
@@ -86,6 +87,8 @@ def measure(plan: Plan, say: Callable[[str], None]) -> dict[str, Any]:
                         "cpu_s_of_2_to_3_s_questions": figures.cpu_by_question(rows),
                         "resident_gb": round(server.meter.resident_gb()[0], 2),
                     }
+                case "reflexes":
+                    result[part] = figures.questions(clients.play(part, "reflexes"))
                 case "sessions" if plan.sessions > 1:
                     result[part] = _sessions(server, clients, plan)
                 case "pauses" | "barge-ins" | "backchannels" | "echoes" | "noise":

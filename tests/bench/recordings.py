@@ -9,6 +9,17 @@ from audio.types import INPUT_RATE, OUTPUT_RATE, Samples
 
 SPEECH = Path(__file__).resolve().parent.parent / "data" / "speech"
 NO_SPEECH = frozenset({"noise", "music", "silence"})
+REFLEXES = frozenset(
+    {
+        "en_s2p_what_time_is_it",
+        "en_v2j_what_time_is_it",
+        "en_s2p_whats_the_date",
+        "en_s2p_timer_30s",
+        "en_s2p_cancel_timer",
+        "fr_s2p_quelle_heure",
+    }
+)
+"""Commands and questions that no model is asked about, and that are answered in words."""
 
 
 @dataclass(frozen=True, slots=True)

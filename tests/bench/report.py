@@ -51,6 +51,10 @@ def _rows_of_times(result: dict[str, Any]) -> Iterator[tuple[str, str, Row]]:
         for name, figures in latency["stages_ms"].items():
             yield f"server, after the voice: {name.removesuffix('_ms').replace('_', ' ')}, ms", "", figures
         yield "longest gap inside a reply, ms", "", latency["gap_ms"]
+    if reflexes := result.get("reflexes"):
+        yield "voice to voice of reflexes, ms", "reflexes.voice_to_voice_ms", reflexes["voice_to_voice_ms"]
+        decision = reflexes["turn_decision_ms"]
+        yield f"{_DECISION.removesuffix(', ms')}, reflexes, ms", "", decision
     if sessions := result.get("sessions"):
         count = sessions["sessions"]
         name = "sessions.voice_to_voice_ms" if count == SESSIONS else ""

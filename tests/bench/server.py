@@ -1,7 +1,9 @@
 """The server that is measured: `parley serve` in a process of its own, with what it costs."""
 
+import os
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from types import TracebackType
@@ -15,11 +17,14 @@ class Served:
 
     def __init__(self, profile: str | None) -> None:
         profile_options = [] if profile is None else ["--profile", profile]
+        # What a measurement says must not get among what its owner said: a store of its own.
+        self._state = tempfile.TemporaryDirectory(prefix="parley-bench-")
         begin = time.perf_counter()
         self._process = subprocess.Popen(
             [Path(sys.executable).with_name("parley"), "serve", "--port", "0", *profile_options],
             stdout=subprocess.PIPE,
             text=True,
+            env=os.environ | {"XDG_STATE_HOME": self._state.name},
         )
         address = ""
         assert self._process.stdout is not None
@@ -43,3 +48,4 @@ class Served:
     ) -> None:
         self._process.terminate()
         self._process.wait(timeout=20)
+        self._state.cleanup()

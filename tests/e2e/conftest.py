@@ -17,6 +17,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from assistant.config import Config, load
 from assistant.server.app import build_app
 from assistant.server.listener import Listener, bind, url_of
+from assistant.server.present import Present
 from assistant.server.realtime import Seats
 from assistant.server.resume import Lives
 from assistant.server.wire import encode_base64
@@ -75,6 +76,7 @@ class Running:
     listener: Listener
     token: str | None
     lives: Lives
+    present: Present
     seats: Seats
     loop: asyncio.AbstractEventLoop
     """The server's own, in its thread."""
@@ -102,14 +104,15 @@ def running(
     **options: Any,
 ) -> Iterator[Running]:
     with bind(config.server) as bound:
-        app = build_app(config, engines, token=token, **options)
+        present = Present(settle_s=0)
+        app = build_app(config, engines, token=token, present=present, **options)
         listener = Listener(app, config.server, tls, on_stop=app.state.house.lives.end_waiting)
         loop = asyncio.new_event_loop()
         thread = threading.Thread(target=partial(_serve, loop, listener, bound), name="server")
         url = url_of(bound, secure=tls is not None)
         thread.start()
         try:
-            yield Running(url, listener, token, app.state.house.lives, app.state.house.seats, loop)
+            yield Running(url, listener, token, app.state.house.lives, present, app.state.house.seats, loop)
         finally:
             listener.should_exit = True
             thread.join(WAIT_S)

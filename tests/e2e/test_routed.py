@@ -113,7 +113,7 @@ def test_a_session_speaks_up_by_itself(serve, modality):
             session_id = client.seen[0]["session"]["id"]
             await client.send("session.update", session={"output_modalities": [modality]})
             await client.until("session.updated")
-            assert server.lives.ids == (session_id,)
+            assert server.present.connected("owner") == (session_id,)
             assert await in_server(server, session_id)
             done = await client.until("response.done")
         assert not await in_server(server, "sess_of_yesterday")
@@ -127,15 +127,16 @@ def test_a_session_speaks_up_by_itself(serve, modality):
     assert sound_s(client) == pytest.approx(0.03 * len(TIMER) if modality == "audio" else 0, rel=0.05)
 
 
-def test_who_comes_back_hears_what_was_to_be_said_meanwhile(serve):
+def test_who_is_away_is_not_spoken_to_until_they_are_back(serve):
     async def talk():
         server = serve()
         async with resumable(server) as (first, granted):
             received = first.seen[-1]["parley_seq"]
             await cut(first)
         await absent(server)
-        assert await in_server(server, granted["session_id"])
+        assert not await in_server(server, granted["session_id"])
         async with resumed(server, granted["token"], received) as second:
+            assert await in_server(server, granted["session_id"])
             return second, await second.until("response.done")
 
     second, done = asyncio.run(talk())
@@ -145,5 +146,5 @@ def test_who_comes_back_hears_what_was_to_be_said_meanwhile(serve):
 
 async def in_server(server, session_id):
     """Announce, as a timer in the server does."""
-    announcing = asyncio.run_coroutine_threadsafe(server.lives.announce(session_id, TIMER), server.loop)
+    announcing = asyncio.run_coroutine_threadsafe(server.present.announce(session_id, TIMER), server.loop)
     return await asyncio.wrap_future(announcing)

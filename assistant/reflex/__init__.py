@@ -1,0 +1,1 @@
+"""Reflexes: commands and questions that need no model."""
