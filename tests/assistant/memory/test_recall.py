@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,8 @@ from assistant.memory.matching import likenesses, meant
 from assistant.memory.tables import memories
 from assistant.memory.wording import sentence
 from tests.assistant.memory.conftest import FACTS, cases, filled, opened
+
+NOW = datetime(2026, 11, 24, tzinfo=UTC)
 
 pytestmark = pytest.mark.models
 
@@ -47,7 +50,7 @@ def test_what_is_meant_to_be_forgotten(tmp_path: Path, minilm: MiniLm) -> None:
     async def main() -> None:
         async with opened(f"sqlite:///{tmp_path}/parley.db") as database:
             await filled(database, minilm)
-            facts = await Facts(database, minilm, lambda: None).of("ann")  # type: ignore[arg-type,return-value]
+            facts = await Facts(database, minilm, lambda: NOW).of("ann")
             wrong = []
             for about, wanted in cases("forget_tuned.tsv"):
                 one = meant(likenesses(facts, about, await minilm.embed(about)), about, most=3)
@@ -69,13 +72,13 @@ def test_a_question_takes_ten_milliseconds(tmp_path: Path, minilm: MiniLm, capsy
                     "user": "ann",
                     "role": "fact",
                     "text": f"my note number {at} says {at * at}",
-                    "at": "2026-01-01",
+                    "at": NOW,
                     "vector": packed(vector / np.linalg.norm(vector)),
                 }
                 for at, vector in enumerate(vectors)
             ]
             async with database.writing() as connection:
-                await connection.execute(memories.insert(), [row | {"at": NOW} for row in rows])
+                await connection.execute(memories.insert(), rows)
             await memory.remember("ann", "my boat is called Swan", "en")
             await memory.relevant("ann", "warm up")
             took = []
@@ -90,9 +93,6 @@ def test_a_question_takes_ten_milliseconds(tmp_path: Path, minilm: MiniLm, capsy
             # The limit is 10 ms on an idle machine, which a test can't count on.
             assert np.percentile(took, 50) < 25
 
-    from datetime import UTC, datetime
-
-    NOW = datetime.now(UTC)
     asyncio.run(main())
 
 
@@ -109,7 +109,4 @@ def test_what_is_forgotten_is_said_and_what_is_unsure_is_asked(tmp_path: Path, m
             assert await memory.forget("ann", "the war in Gaul", "en") == replies.NOTHING_LIKE_IT
             assert len(FACTS) - 1 == len((await Facts(database, None, lambda: NOW).of("ann")).facts)
 
-    from datetime import UTC, datetime
-
-    NOW = datetime.now(UTC)
     asyncio.run(main())
