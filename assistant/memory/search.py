@@ -8,7 +8,6 @@ from typing import Final
 import numpy as np
 from sqlalchemy import Float, Integer, Select, column, func, select
 from sqlalchemy import text as sql
-from sqlalchemy.dialects.postgresql import websearch_to_tsquery
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from assistant.memory.facts import Embedder, Vector
@@ -70,7 +69,7 @@ def _matching(user: str, words: Sequence[str], *, sqlite: bool) -> Select[int]:
         index = sql(f"SELECT rowid AS id, rank FROM {WORDS} WHERE {WORDS} MATCH :any_of").bindparams(any_of=any_of)
         found = index.columns(column("id", Integer), column("rank", Float)).subquery()
         return chosen.join(found, found.c.id == memories.c.id).order_by(found.c.rank)
-    asked = websearch_to_tsquery("english", " or ".join(words))
+    asked = func.websearch_to_tsquery("english", " or ".join(words))
     return chosen.where(DOCUMENT.op("@@")(asked)).order_by(func.ts_rank(DOCUMENT, asked).desc())
 
 

@@ -87,9 +87,7 @@ def test_a_question_takes_ten_milliseconds(tmp_path: Path, minilm: MiniLm, capsy
                 await memory.relevant("ann", question)
                 took.append(1000 * (time.perf_counter() - began))
             with capsys.disabled():
-                print(
-                    f"\nrelevant facts of 2,000: p50 {np.percentile(took, 50):.1f} ms, p95 {np.percentile(took, 95):.1f}"
-                )
+                print(f"\nfacts of 2,000: p50 {np.percentile(took, 50):.1f} ms, p95 {np.percentile(took, 95):.1f} ms")
             # The limit is 10 ms on an idle machine, which a test can't count on.
             assert np.percentile(took, 50) < 25
 
