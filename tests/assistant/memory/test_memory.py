@@ -80,7 +80,7 @@ def test_a_fact_is_said_back_and_found_again(store_url: str) -> None:
                 "You said: “meine Katze heißt Minka”. Your sister's birthday is the 3rd of May."
             )
             assert await memory.relevant("ann", "When is my sister's birthday?") == (
-                "My sister's birthday is the 3rd of May.",
+                "Your sister's birthday is the 3rd of May.",
             )
             assert await memory.relevant("ann", "What is the capital of France?") == ()
             assert await memory.relevant("ben", "When is my sister's birthday?") == ()
@@ -116,11 +116,11 @@ def test_another_program_that_erases_is_noticed(store_url: str) -> None:
         async with await Database.open(store_url) as here, await Database.open(store_url) as elsewhere:
             server, command = Memory(here), Memory(elsewhere)
             await server.remember("ann", "my bike is red", "en")
-            assert await server.relevant("ann", "What about my bike?") == ("My bike is red.",)
+            assert await server.relevant("ann", "What about my bike?") == ("Your bike is red.",)
             assert await command.erase("ann") == 1
             assert await server.relevant("ann", "What about my bike?") == ()
             await command.remember("ann", "my bike is blue", "en")
-            assert await server.relevant("ann", "What about my bike?") == ("My bike is blue.",)
+            assert await server.relevant("ann", "What about my bike?") == ("Your bike is blue.",)
 
     asyncio.run(main())
 

@@ -13,7 +13,7 @@ from assistant.memory import replies
 from assistant.memory.facts import Facts, packed
 from assistant.memory.matching import likenesses, meant
 from assistant.memory.tables import memories
-from assistant.memory.wording import sentence
+from assistant.memory.wording import second_person, sentence
 from tests.assistant.memory.conftest import FACTS, cases, filled, opened
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
@@ -31,7 +31,7 @@ def test_a_question_brings_up_what_it_is_about_and_nothing_else(
             found, told, unasked = 0, 0, []
             for question, wanted in known:
                 got = await memory.relevant("ann", question)
-                found += bool(wanted) and set(map(sentence, wanted)) <= set(got)
+                found += bool(wanted) and {sentence(second_person(fact) or fact) for fact in wanted} <= set(got)
                 told += len(got) if wanted else 0
                 unasked += [(question, got)] if got and not wanted else []
             asked = sum(bool(wanted) for _, wanted in known)
