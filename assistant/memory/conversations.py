@@ -88,7 +88,7 @@ class Conversations:
     async def _attempt(self, work: Coroutine[object, object, None]) -> None:
         try:
             await work
-        except Exception as error:  # noqa: BLE001 - what is said goes on without it
+        except Exception as error:
             # An error of the database's may quote what was to be written.
             why = error if isinstance(error, ParleyError) else type(error).__name__
             log.error("A conversation could not be written down: %s", why)  # noqa: TRY400

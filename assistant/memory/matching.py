@@ -15,6 +15,8 @@ _RELEVANT: Final = 0.63
 least 0.67 with it, others at most 0.61 with any."""
 _BEHIND: Final = 0.25
 """A fact that is so much less like the question than the best one isn't what is asked for."""
+_LOOKED_AT: Final = 64
+"""Facts, nearest in meaning, whose words are looked at."""
 _SAME: Final = 0.97
 _MEANT: Final = 0.8
 _SIMILAR: Final = 0.45
@@ -40,16 +42,18 @@ class Likeness:
 
 
 def likenesses(known: Known, text: str, vector: Vector | None) -> list[Likeness]:
-    """Return how much each fact is like the text, the most alike first, and the newest of those."""
+    """Return how much facts are like the text, the most alike first, the newest of equals."""
     if not known.facts:
         return []
     words = content(text)
     meanings = np.zeros(len(known.facts), np.float32)
+    chosen = np.arange(len(known.facts))
     if vector is not None and known.vectors.shape[1] == len(vector):
         meanings = known.vectors @ vector
+        chosen = np.argsort(-meanings)[:_LOOKED_AT]
     found = [
-        Likeness(fact, float(meaning), len(words & about) / len(words) if words else 0.0)
-        for fact, meaning, about in zip(known.facts, meanings, known.contents, strict=True)
+        Likeness(known.facts[at], float(meanings[at]), len(words & known.contents[at]) / len(words) if words else 0.0)
+        for at in chosen
     ]
     return sorted(found, key=lambda each: (each.score, each.fact.id), reverse=True)
 

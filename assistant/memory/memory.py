@@ -45,7 +45,10 @@ class Memory:
         self._most_relevant = most_relevant
 
     async def relevant(self, user: str, question: str) -> tuple[str, ...]:
-        """Return the facts that bear on the question as sentences in the person's own words, the weightiest first."""
+        """Return the facts that bear on the question, as sentences said to the person, the weightiest first.
+
+        "Your bike is red.": the embedded model repeats them so, where it takes "My bike is red." for its own bike.
+        """
         if not self._most_relevant:
             return ()
         known = await self._facts.of(user)
@@ -53,7 +56,7 @@ class Memory:
             return ()
         found = matching.likenesses(known, question, await self._facts.vector(question))
         facts = matching.relevant(found, most=self._most_relevant, by_meaning=self._by_meaning)
-        return tuple(sentence(fact.words) for fact in facts)
+        return tuple(sentence(replies.said_back(fact)) for fact in facts)
 
     async def remember(self, user: str, fact: str, language: str) -> str:
         """Keep a fact. One that can't be true beside it any more (another birthday of the same person) is forgotten."""

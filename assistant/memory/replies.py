@@ -57,9 +57,13 @@ def all_known(facts: Sequence[Fact], messages: int) -> str:
     return " ".join(filter(None, (told, rest, kept)))
 
 
+def said_back(fact: Fact) -> str:
+    """Return a fact as it is said to the person; where that isn't safe, as they said it."""
+    return _back(fact.words, fact.language) or f"you said: {quoted(fact.words)}"
+
+
 def _told(fact: Fact) -> str:
-    back = _back(fact.words, fact.language)
-    return sentence(back or f"you said: {quoted(fact.words)}")
+    return sentence(said_back(fact))
 
 
 def _noted(words: str) -> str:

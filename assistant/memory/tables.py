@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from sqlalchemy import DDL, Column, Index, Integer, LargeBinary, String, Table, event, func
-from sqlalchemy import text as sql
+from sqlalchemy import DDL, Column, Index, Integer, LargeBinary, String, Table, event, func, literal_column
+from sqlalchemy.dialects.postgresql import REGCONFIG  # also tells `func` of full-text search
 
 from assistant.store.schema import UtcDateTime, metadata
 
@@ -25,9 +25,8 @@ memories: Final = Table(
     Index("uq_memories_user_item", "user", "item", unique=True),
 )
 # English words lose their endings in the index; words of other languages stay as they are, more or less.
-Index("ix_memories_words", func.to_tsvector(sql("'english'"), memories.c.text), postgresql_using="gin").ddl_if(
-    dialect="postgresql"
-)
+DOCUMENT: Final = func.to_tsvector(literal_column("'english'", REGCONFIG), memories.c.text)
+Index("ix_memories_words", DOCUMENT, postgresql_using="gin").ddl_if(dialect="postgresql")
 
 revisions: Final = Table(
     "memory_revisions",

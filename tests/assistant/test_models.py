@@ -474,6 +474,10 @@ def test_every_profile_finds_its_models_in_the_catalogue() -> None:
         assert set(config.load(profile=profile).models()) <= set(known)
 
 
+ONE_HOME = {"minilm-l6-v2"}
+"""Exported by its packager: the same bytes are nowhere else."""
+
+
 def test_every_model_says_what_it_is_and_has_two_homes() -> None:
     for name, entry in catalogue.read().items():
         assert entry.role, name
@@ -481,7 +485,7 @@ def test_every_model_says_what_it_is_and_has_two_homes() -> None:
         assert entry.licence, name
         assert entry.languages, name
         kinds = [source.kind for source in entry.sources]
-        assert kinds == ["converted"] or (kinds[0] == "wheels" and len(kinds) == 2), name
+        assert kinds == ["converted"] or (kinds[0] == "wheels" and len(kinds) == (1 if name in ONE_HOME else 2)), name
 
 
 @pytest.mark.parametrize("name", ["../x", "/etc/passwd", ".hidden", "a/b", ""])
