@@ -1,5 +1,6 @@
 """Builds the router from the configuration: what is asked elsewhere, what watches over it, and how it is decided."""
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
@@ -11,12 +12,14 @@ from assistant.memory.build import build_embedder
 from assistant.privacy.build import build_budgets, build_masks
 from assistant.privacy.ledger import Ledger
 from assistant.router.classifier import KindClassifier
-from assistant.router.decision import PRESETS, Preset
+from assistant.router.decision import FAR, PRESETS, Preset
 from assistant.router.plan import Device
 from assistant.router.registry import opened
 from assistant.router.router import Parts, Router, RouterSettings
 from assistant.store.database import Database
 from pipeline.engines import LanguageModel
+
+log = logging.getLogger(__name__)
 
 
 @asynccontextmanager
@@ -39,6 +42,14 @@ async def open_elsewhere(
             stack.callback(embedder.close)
         if embedder is not None:
             await embedder.warm()
+        preset = router_settings(config).preset
+        if embedder is None and FAR[preset.personal_floor] < FAR[preset.floor]:
+            log.warning(
+                "Without [embeddings] nobody can tell what is personal: with the preset %r, all turns go no farther "
+                "than %r. Set [embeddings] engine, or personal_floor in a preset of your own.",
+                preset.name,
+                preset.personal_floor,
+            )
         backends = await stack.enter_async_context(opened(config.backends, database))
         budgets = build_budgets(config, [backend.profile for backend in backends])
         ledger = await stack.enter_async_context(Ledger(database, budgets))

@@ -40,6 +40,8 @@ log = logging.getLogger(__name__)
 
 _NOTHING_SPENT: Final = Finish("stop", 0, 0, 0)
 _UNKNOWN: Final = Guess(Kind.CHAT, 0.0)
+_PERHAPS_PERSONAL: Final = Guess(Kind.PERSONAL, 0.0)
+"""What nobody can tell must not be told to strangers."""
 
 _MOST_GUESSES: Final = 2000
 _EXPERT: Final = "Answer in one to three plain sentences. Another assistant passes your answer on to a person."
@@ -242,15 +244,17 @@ class Router:
         return self._settings.presets.get(route, self._settings.preset)
 
     async def _guess(self, text: str) -> Guess:
-        if self._parts.classifier is None or not text:
+        if not text:
             return _UNKNOWN
+        if self._parts.classifier is None:
+            return _PERHAPS_PERSONAL
         if (known := self._guesses.get(text)) is not None:
             return known
         try:
             guess = await self._parts.classifier.kind(text)
         except Exception as error:  # noqa: BLE001 - the turn goes on without it
             log.warning("The kind of a turn could not be told: %s", type(error).__name__)
-            return Guess(Kind.PERSONAL, 0.0)  # it might be
+            return _PERHAPS_PERSONAL
         self._guesses[text] = guess
         if len(self._guesses) > _MOST_GUESSES:
             self._guesses.popitem(last=False)

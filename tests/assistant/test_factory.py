@@ -111,6 +111,8 @@ class TestBuild:
                 f"""
                 [store]
                 url = "sqlite:///{tmp_path / "parley.db"}"
+                [embeddings]
+                engine = "minilm"
                 [[backends]]
                 name = "big"
                 url = "{cloud.url}"

@@ -697,7 +697,14 @@ def test_parts_that_fail_do_not_stop_the_turn_and_let_nothing_out() -> None:
         ScriptedBackend(), classifier=ScriptedClassifier(error=CutError()), recall=ScriptedRecall(error=CutError())
     )
     assert run(listen(router, asks(FACT))).routes == ["device"]
-    assert run(listen(routing(ScriptedBackend(), classifier=None), asks(FACT))).routes == ["cloud"]
+
+
+def test_without_a_classifier_every_turn_may_be_personal() -> None:
+    answer = run(listen(routing(ScriptedBackend(), classifier=None), asks(FACT)))
+    assert answer.routes == ["device"]
+    assert "may be personal" in answer.of(Routed)[0].reason
+    open_ = replace(PRESETS["balanced"], personal_floor="cloud")
+    assert run(listen(routing(ScriptedBackend(), classifier=None, preset=open_), asks(FACT))).routes == ["cloud"]
 
 
 # --- Delegation ---
