@@ -7,7 +7,6 @@ checked any of this before it comes here.
 """
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -85,19 +84,19 @@ class Reply:
 
     def take(self, chunk: Any) -> list[TextDelta]:
         """Return the text in a chunk. Raises NonsenseError."""
-        if isinstance(chunk, (str, int, float, list)) or chunk is None:
+        if not isinstance(chunk, dict):
             raise NonsenseError("an event that isn't an object")
-        self._usage = getattr(chunk, "usage", None) or self._usage
+        self._usage = part(chunk, "usage") or self._usage
         pieces: list[TextDelta] = []
-        for choice in (getattr(chunk, "choices", None) or ())[:1]:
+        for choice in (part(chunk, "choices") or ())[:1]:
             # A server that can't stream sends a message where a delta is expected.
-            delta = getattr(choice, "delta", None) or getattr(choice, "message", None)
-            if text := self._thoughts.feed(_text(getattr(delta, "content", None))):
+            delta = part(choice, "delta") or part(choice, "message")
+            if text := self._thoughts.feed(_text(part(delta, "content"))):
                 self._text += text
                 pieces.append(TextDelta(text))
-            for call in getattr(delta, "tool_calls", None) or ():
+            for call in part(delta, "tool_calls") or ():
                 self._take_call(call)
-            self._reason = getattr(choice, "finish_reason", None) or self._reason
+            self._reason = part(choice, "finish_reason") or self._reason
         return pieces
 
     def end(self) -> list[TextDelta | ToolCall | Finish]:
@@ -114,9 +113,9 @@ class Reply:
         return rest
 
     def _take_call(self, fragment: Any) -> None:
-        function = getattr(fragment, "function", None)
-        call_id, index = getattr(fragment, "id", None), getattr(fragment, "index", None)
-        name, arguments = getattr(function, "name", None) or "", getattr(function, "arguments", None) or ""
+        function = part(fragment, "function")
+        call_id, index = part(fragment, "id"), part(fragment, "index")
+        name, arguments = part(function, "name") or "", part(function, "arguments") or ""
         if not isinstance(arguments, str):
             arguments = json.dumps(arguments)
         open_call = self._open_call(call_id, index, begins=bool(name))
@@ -150,7 +149,7 @@ class Reply:
         reason: Literal["stop", "length"] = "length" if self._reason == "length" else "stop"
         said = self._text + "".join(call.name + call.arguments for call in self._calls)
         told_in, told_out = _count(self._usage, "prompt_tokens"), _count(self._usage, "completion_tokens")
-        cached = _count(getattr(self._usage, "prompt_tokens_details", None), "cached_tokens")
+        cached = _count(part(self._usage, "prompt_tokens_details"), "cached_tokens")
         if cached is None:
             cached = _count(self._usage, "prompt_cache_hit_tokens")  # DeepSeek's
         return Finish(
@@ -161,17 +160,21 @@ class Reply:
         )
 
 
+def part(whole: Any, name: str) -> Any:
+    """Return what an object has under a name, None for anything that isn't an object."""
+    return whole.get(name) if isinstance(whole, dict) else None
+
+
 def _text(content: Any) -> str:
     if isinstance(content, str):
         return content
     if isinstance(content, list):  # Mistral's thinking models: parts, of which some are thoughts
-        parts = [part for part in content if isinstance(part, Mapping) and part.get("type") == "text"]
-        return "".join(str(part.get("text", "")) for part in parts)
+        return "".join(str(part(each, "text") or "") for each in content if part(each, "type") == "text")
     return ""
 
 
 def _count(usage: Any, name: str) -> int | None:
-    count = getattr(usage, name, None)
+    count = part(usage, name)
     return count if isinstance(count, int) and count >= 0 else None
 
 

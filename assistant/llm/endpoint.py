@@ -15,10 +15,9 @@ from typing import Any, Final, TypeAlias
 
 import httpx2
 import openai
-from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from assistant.llm.chat_wire import Body, adapted, body_of, dialect_of
-from assistant.llm.chunks import NonsenseError, Reply
+from assistant.llm.chunks import NonsenseError, Reply, part
 from assistant.llm.endpoint_errors import (
     BackendError,
     FailedError,
@@ -43,7 +42,7 @@ _USAGE_S: Final = 2.0
 """The most that a finished answer waits for the server's account of it."""
 _MOST_JSON_BYTES: Final = 4 * 2**20
 
-_Stream: TypeAlias = openai.AsyncStream[ChatCompletionChunk]
+_Stream: TypeAlias = openai.AsyncStream[object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +100,6 @@ class Endpoint:
             http_client=self._http,
             timeout=httpx2.Timeout(None, connect=self._patience.connect_s),
         )
-        self._completions = self._client.chat.completions  # imports a good deal, at the first time
 
     @property
     def takes_pictures(self) -> bool:
@@ -190,11 +188,9 @@ class Endpoint:
     async def _send(self, body: Body) -> _Stream:
         if self._guard is not None:
             await self._guard()
-        return await self._completions.create(
-            model=body["model"],
-            messages=body["messages"],
-            stream=True,
-            extra_body={name: value for name, value in body.items() if name not in {"model", "messages", "stream"}},
+        # Not `chat.completions.create`, whose checks and classes take a millisecond: the body is as it should be.
+        return await self._client.post(
+            "/chat/completions", cast_to=object, body=body, stream=True, stream_cls=openai.AsyncStream[object]
         )
 
     async def _leaving(self, request: httpx2.Request) -> None:
@@ -207,9 +203,7 @@ class Endpoint:
 
     # --- Reading ---
 
-    async def _next(
-        self, stream: _Stream, reply: Reply, soon: float, deadline: float, *, first: bool
-    ) -> ChatCompletionChunk | None:
+    async def _next(self, stream: _Stream, reply: Reply, soon: float, deadline: float, *, first: bool) -> object | None:
         """Return the next chunk, None at the end."""
         over = reply.reason is not None
         now = asyncio.get_running_loop().time()
@@ -259,7 +253,7 @@ class Endpoint:
         if (failure := body.get("error")) is not None:
             words = str(failure.get("message", "")) if isinstance(failure, dict) else str(failure)
             raise self._explained(openai.APIError(words, response.request, body=failure))
-        for delta in self._sense(partial(reply.take, ChatCompletion.construct(**body))):
+        for delta in self._sense(partial(reply.take, body)):
             yield delta
         for rest in self._end(reply):
             yield rest
@@ -298,9 +292,8 @@ def _is_complaint(error: openai.APIError) -> bool:
 
 def _says_something(chunk: Any) -> bool:
     """Tell whether a chunk has a token in it, be it of a thought or a call."""
-    for choice in getattr(chunk, "choices", None) or ():
-        delta = getattr(choice, "delta", None)
-        fields = delta.model_dump(exclude={"role"}, exclude_none=True) if delta is not None else {}
-        if any(fields.values()) or getattr(choice, "finish_reason", None):
+    for choice in part(chunk, "choices") or ():
+        delta = part(choice, "delta") or {}
+        if part(choice, "finish_reason") or any(value for name, value in delta.items() if name != "role"):
             return True
     return False

@@ -13,11 +13,13 @@ from pathlib import Path
 
 from assistant.config import Config, load
 from assistant.router.build import router_settings
+from assistant.router.kinds import Guess, Kind
 from assistant.router.registry import opened
 from assistant.router.router import Parts, Router
 from assistant.server.api.programs import Programs, programs_of
 from assistant.server.app import build_app
 from assistant.server.listener import Listener, bind, url_of
+from tests.assistant.router.doubles import ScriptedClassifier
 from tests.e2e.fakes import OneAnswerModel, fake_engines
 from tests.faults.cloud import Cloud
 
@@ -47,7 +49,8 @@ def routing(config: Config, embedded: OneAnswerModel | None = None, token: str |
     async def main() -> None:
         with bind(config.server) as bound:
             async with opened(config.backends, None) as backends:
-                router = Router(embedded or OneAnswerModel(), Parts(backends=backends), router_settings(config))
+                parts = Parts(backends=backends, classifier=ScriptedClassifier(Guess(Kind.FACT)))
+                router = Router(embedded or OneAnswerModel(), parts, router_settings(config))
                 app = build_app(config, fake_engines(router), token=token, programs=programs)
                 listener = Listener(app, config.server)
                 stop[0] = lambda: setattr(listener, "should_exit", True)

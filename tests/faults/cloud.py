@@ -195,7 +195,9 @@ class Cloud:
         leaving = asyncio.create_task(connection.left())
         try:
             await asyncio.wait({answering, leaving}, return_when=asyncio.FIRST_COMPLETED)
-            received.gone = not answering.done()
+            # Its going may be noticed by the answer first, when that is written.
+            failed = answering.exception() if answering.done() else None
+            received.gone = not answering.done() or (isinstance(failed, OSError) and not isinstance(failed, _CutError))
         finally:
             for task in (answering, leaving):
                 task.cancel()
@@ -283,6 +285,10 @@ async def _stream(reply: Reply, asked: Mapping[str, Any], connection: "_Connecti
     await connection.end()
 
 
+class _CutError(ConnectionResetError):
+    """The stand-in itself broke the connection."""
+
+
 class _Connection:
     """HTTP/1.1 over one socket."""
 
@@ -337,7 +343,7 @@ class _Connection:
     def cut(self) -> None:
         """Break the connection."""
         self._writer.transport.abort()
-        raise ConnectionResetError
+        raise _CutError
 
     async def _event(self) -> Any:
         while (event := self._http.next_event()) is h11.NEED_DATA:

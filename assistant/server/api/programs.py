@@ -1,6 +1,6 @@
 """Programs with keys of their own, and what each of them may ask for: requests a minute, requests at once, cost a day.
 
-The keys come from the environment. Who shows one may ask for chats, speech, transcriptions and models, and nothing else.
+The keys come from the environment. Who shows one may ask for chats, speech, transcriptions and models: for no more.
 """
 
 import hmac
