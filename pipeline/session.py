@@ -307,7 +307,7 @@ class Session:
             case moves.Interrupt():
                 await self._floor.interrupt()
             case moves.Reopen():
-                await self._floor.reopen(self._understanding.utterance.id)
+                await self._floor.reopen()
             case _:
                 assert_never(action)
 

@@ -210,6 +210,8 @@ def test_going_on_after_the_first_sound_of_the_answer_makes_one_question() -> No
     talk.hold(script)
     first, second = talk.of(events.ResponseEnded)
     assert first.status == "cancelled"
+    voices = [at for at, event in enumerate(talk.events) if isinstance(event, events.SpeechStarted)]
+    assert voices[1] < talk.events.index(first), "the client hears of the voice first"
     assert {event.item_id for event in talk.of(events.ItemDeleted)} >= {first.item.id}
     assert [message.content for message in talk.llm.prompts[-1]] == ["Be brief.", "what time is it in Rome"]
     assert second.status == "completed"
