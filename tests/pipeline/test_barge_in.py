@@ -217,6 +217,33 @@ def test_going_on_after_the_first_sound_of_the_answer_makes_one_question() -> No
     assert second.status == "completed"
 
 
+def test_the_last_sound_of_the_question_neither_ends_nor_delays_its_answer() -> None:
+    """The breath after the last word, say: with what was right before it, it would be heard as that word again."""
+
+    def asked(sound_s: float) -> tuple[Conversation, float]:
+        talk = conversation("time is it")
+
+        async def script(talk: Conversation) -> None:
+            await talk.say(1.0)
+            await talk.hush(0.35)
+            assert talk.of(events.ResponseStarted), "the question is committed"
+            assert talk.live is not None
+            talk.live.growing = {0.0: "time is it"}
+            await talk.say(sound_s)
+            await talk.hush(12.0)
+
+        talk.hold(script)
+        assert ended(talk).text == ANSWER
+        assert ended(talk).status == "completed"
+        assert len(talk.of(events.SpeechStarted)) == 1
+        return talk, max(stamped.at for stamped in talk.log if isinstance(stamped.event, events.ResponseAudio))
+
+    (_, plain_s), (talk, held_s) = asked(0.0), asked(0.064)
+    assert held_s - plain_s <= 0.1
+    assert talk.live is not None
+    assert len(talk.live.heard_s) == len(asked(0.0)[0].live.heard_s), "nobody looks for words in it"  # type: ignore[union-attr]
+
+
 def test_history_after_a_held_and_resumed_reply_is_the_whole_of_it() -> None:
     talk = conversation("Mm-hmm")
 

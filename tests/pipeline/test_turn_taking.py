@@ -258,6 +258,22 @@ def test_voice_soon_after_the_commit_reopens() -> None:
     assert floor.taker.state is State.HEARING
 
 
+def test_the_last_sound_of_an_utterance_holds_its_reply_for_a_moment_only() -> None:
+    floor = Floor(hold_s=0.064, start_s=0.096, pause_s=0.064, yield_s=0.16).to(State.REPLYING)
+    floor.silence(5)
+    assert floor.voice(2) == [Hold()]
+    assert floor.silence(1) == []
+    assert floor.silence(1) == [Resume()]
+    assert floor.taker.state is State.REPLYING
+
+
+def test_a_voice_that_comes_after_that_sound_goes_on_with_the_utterance() -> None:
+    floor = Floor(hold_s=0.064, start_s=0.096, pause_s=0.064, reopen_s=0.8).to(State.REPLYING)
+    floor.voice(2)
+    floor.silence(2)
+    assert kinds(floor.voice(3)) == [Hold, SpeechStarted, Reopen]
+
+
 def test_late_voice_does_not_reopen() -> None:
     floor = Floor(reopen_s=0.6, look_s=0.256, barge_in_s=0.576).to(State.REPLYING)
     floor.silence(20)
