@@ -75,6 +75,7 @@ class Floor:
         self._committed: str | None = None  # the utterance that was committed last
         self._replying: _Turn | None = None  # has the floor
         self._cut: str | None = None  # the last response, if a client's truncation ended it
+        self._void: str | None = None  # the message of the last reply that was taken back
         self._held = False  # the user may be taking the floor: nothing more is sent
         self._absences = 0  # of the client, so far
         self._absent = False  # nobody listens, or somebody has yet to hear what was sent: nothing more is
@@ -175,6 +176,7 @@ class Floor:
         if turn.reply.called:
             return  # the client runs the function already: it stays on record what that was for
         # Its first part and the false start of the reply would stand there twice.
+        self._void = turn.reply.item_id
         for old in (item_id, turn.reply.item_id):
             if old in self._conversation.history:
                 await self._conversation.delete(old)
@@ -220,6 +222,13 @@ class Floor:
             raise RequestError("response_cancel_not_active", message, "response_id")
         await self._end_reply(Outcome("cancelled", "client_cancelled"))
         await self._yield()
+
+    def took_back(self, item_id: str) -> bool:
+        """Tell whether this is the message of a reply that the user's going on made void.
+
+        A client that is told of the voice truncates what it plays, before it can know that there is nothing left of it.
+        """
+        return item_id == self._void
 
     async def cut(self, item_id: str) -> None:
         """Stop the response that makes this message, if it is under way."""
