@@ -10,7 +10,6 @@ PYTHON ?= python3
 VENV   := .venv
 ARGS   ?=
 BIN    := $(VENV)/bin
-NODE   := tests/conformance/node
 ROOMS  := assistant audio pipeline clients tests
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 NO_CLUSTER := /etc/postgresql-common/createcluster.conf
@@ -26,7 +25,7 @@ setup: $(VENV)/.installed
 run: setup
 	@exec $(BIN)/parley serve $(ARGS)
 
-test: developer system lint peers tests/clients/node_modules/.installed
+test: developer system lint peers
 	$(BIN)/parley models pull
 	$(BIN)/parley models pull smollm2-135m
 	$(BIN)/python -m pytest --cov --cov-fail-under=100 $(ARGS)
@@ -41,21 +40,16 @@ conformance: developer peers
 	$(BIN)/python -m tests.conformance.clients pipecat livekit
 	$(BIN)/python -m tests.conformance --write $(ARGS)
 
-# Real clients that the tests talk to: one that can't live beside our own packages, and Node's.
+# Real clients that the tests talk to: one that can't live beside our own packages, and Node's; and what checks the page.
 peers: developer system
 	$(BIN)/python -m tests.conformance.clients agents
-	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory $(NODE)/node_modules/.package-lock.json; \
-	else echo "Install Node.js 20 or later with npm for all tests: the tests that need it will say so."; fi
-
-$(NODE)/node_modules/.package-lock.json: $(NODE)/package-lock.json
-	npm --prefix $(NODE) ci --no-audit --no-fund --ignore-scripts --silent
-	@touch $@
+	$(BIN)/python -m tests.node
 
 bench: developer
 	@exec $(BIN)/python -m tests.bench $(ARGS)
 
 clean:
-	rm -rf $(VENV) *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage bench-results
+	rm -rf $(VENV) tests/node_modules *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage bench-results
 	find $(ROOMS) -name __pycache__ -type d -prune -exec rm -rf {} +
 
 developer: $(VENV)/.installed-developer
@@ -76,11 +70,6 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
 $(VENV)/.installed-developer: $(VENV)/.installed
 	$(INSTALL) -e '.[dev]'
 	@touch $@
-
-# The page itself needs no package; its types and its accessibility are checked with two.
-tests/clients/node_modules/.installed: tests/clients/package-lock.json | system
-	@if command -v npm >/dev/null; then npm ci --ignore-scripts --no-audit --no-fund --silent --prefix tests/clients && touch $@; \
-	else echo "Install Node.js with npm for all tests: the types and the accessibility of the page are not checked without."; fi
 
 # Chromium runs the page's tests, Node those of its clients, PortAudio is what sounddevice binds, and the store is tested
 # in PostgreSQL, of which no server is set up here: the tests run their own. They are installed where that needs no password.

@@ -6,9 +6,8 @@ Each `case` imports its engine, so that nobody pays for, or needs, the libraries
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeVar, assert_never
+from typing import Protocol, TypeVar, assert_never
 
 from assistant.config import Config
 from assistant.cpu import cores
@@ -16,9 +15,6 @@ from assistant.models import Store
 from pipeline.engines import Engines, LanguageModel, SpeechToText, TextToSpeech, TurnDetector, VoiceDetector
 from pipeline.history import prompt
 from pipeline.lanes import Lanes
-
-if TYPE_CHECKING:
-    from assistant.router.router import Parts
 
 # ruff: noqa: PLC0415 - see above
 
@@ -51,17 +47,14 @@ _E = TypeVar("_E", bound=_Lifetime)
 async def build(config: Config, store: Store) -> AsyncIterator[Engines]:
     """Load the engines side by side, run each once, and close them at the end. Takes a few seconds.
 
-    Where the configuration lists backends, the language model is the router over them. Raises MissingModel when a model
-    isn't on this machine, before anything is loaded; ConfigError and StoreError for backends that can't be had.
+    Raises MissingModel when a model isn't on this machine, before anything is loaded.
     """
     folders = await asyncio.to_thread(lambda: {name: store.path(name) for name in config.models()})
     closing = ExitStack()
-    async with _elsewhere(config, folders) as parts:
-        try:
-            engines = await _start_all(config, folders, closing)
-            yield replace(engines, llm=_routed(engines.llm, config, parts))
-        finally:
-            await asyncio.to_thread(closing.close)
+    try:
+        yield await _start_all(config, folders, closing)
+    finally:
+        await asyncio.to_thread(closing.close)
 
 
 @asynccontextmanager
@@ -73,25 +66,6 @@ async def language_model(config: Config, store: Store) -> AsyncIterator[Language
         yield model
     finally:
         await asyncio.to_thread(model.close)
-
-
-@asynccontextmanager
-async def _elsewhere(config: Config, folders: dict[str, Path]) -> AsyncIterator["Parts | None"]:
-    if not config.backends:
-        yield None
-        return
-    from assistant.router.build import open_elsewhere
-
-    async with open_elsewhere(config, folders.get(config.embeddings.model)) as parts:
-        yield parts
-
-
-def _routed(embedded: LanguageModel, config: Config, parts: "Parts | None") -> LanguageModel:
-    if parts is None:
-        return embedded
-    from assistant.router.build import routed
-
-    return routed(embedded, config, parts)
 
 
 async def _start_all(config: Config, folders: dict[str, Path], closing: ExitStack) -> Engines:

@@ -11,6 +11,7 @@ import numpy as np
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
+from av.codec.context import CodecContext
 
 from audio.pcm import to_pcm16
 from audio.types import INPUT_RATE, OUTPUT_RATE, Samples
@@ -55,7 +56,10 @@ def decode(file: BinaryIO) -> Iterator[Samples]:
         if not container.streams.audio:
             raise SoundFileError(f"There is no sound in the file. {_CURE}")
         stream = container.streams.audio[0]
-        stream.codec_context.thread_count = 1
+        decoder: CodecContext | None = stream.codec_context  # none, where nobody knows the codec
+        if decoder is None:
+            raise SoundFileError(f"The sound in the file is of an unknown kind, or the file is damaged. {_CURE}")
+        decoder.thread_count = 1
         empty = True
         for piece in _resampled(_frames(container.demux(stream))):
             empty = False
@@ -86,7 +90,9 @@ def _resampled(frames: Iterator[AudioFrame]) -> Iterator[Samples]:
         layout = (frame.format.name, frame.layout.name, frame.sample_rate)
         if layout != before:  # a stream may change within a file
             yield from _pieces(resampler, None)
-            resampler, before = AudioResampler("flt", "mono", INPUT_RATE), layout
+            # As mono, FFmpeg adds the channels of stereo up to more than either: what is loud would be clipped.
+            channels = "mono" if frame.layout.nb_channels == 1 else "stereo"
+            resampler, before = AudioResampler("fltp", channels, INPUT_RATE), layout
         yield from _pieces(resampler, frame)
     yield from _pieces(resampler, None)
 
@@ -95,8 +101,8 @@ def _pieces(resampler: AudioResampler | None, frame: AudioFrame | None) -> Itera
     """Return what the resampler makes of a frame; of None, what it has held back."""
     for made in [] if resampler is None else resampler.resample(frame):
         if made.samples:
-            samples = made.to_ndarray().reshape(-1).astype(np.float32)
-            yield np.clip(np.nan_to_num(samples), -1, 1)
+            samples = np.nan_to_num(made.to_ndarray()).mean(axis=0, dtype=np.float32)
+            yield np.clip(samples, -1, 1)
 
 
 class Encoder:
@@ -119,7 +125,8 @@ class Encoder:
 
     def feed(self, samples: Samples) -> bytes:
         """Return the bytes that are ready with these samples; none, often."""
-        self._write(self._stretch(samples))
+        if samples.size:  # the filter wants no empty frame
+            self._write(self._stretch(samples))
         return self._sink.take()
 
     def finish(self) -> bytes:

@@ -14,7 +14,8 @@ import numpy as np
 from audio.pcm import WavError, read_wav, resample, write_wav
 from audio.types import OUTPUT_RATE, Samples
 from clients.exchange import Exchange, Listener
-from clients.link import URL, Link, LinkError, Message, connect
+from clients.link import URL, LinkError, Lost, Message
+from clients.resuming import ResumingLink, connect_for_good
 from clients.speech_end import DEFINITION, find_speech_end
 from clients.tls import EXPOSED, TrustError, is_exposed, trust_options, trusting
 
@@ -43,11 +44,12 @@ async def ask(  # noqa: PLR0913 - each is a fact of the question
     instead. `speech_end_s` says where the speech ends in the samples; without it, clients.speech_end finds it.
     `session` holds keys of the protocol's session object that shall be other than the server's defaults.
     `patience_s` is how long after the samples' end a server that heard no words is waited for; `timeout_s`, how long
-    one that is at work. Raises LinkError.
+    one that is at work. When the connection breaks, it is made anew and the answer goes on; not in the middle of spoken
+    words, of which some would be missing. Raises LinkError.
     """
     if (samples is None) == (text is None):
         raise ValueError("Give either samples or a text.")
-    async with connect(url, token, trust) as link:
+    async with connect_for_good(url, token, trust) as link:
         if session is not None:
             await link.update(session)
         asking = _Asking(link, asyncio.get_running_loop())
@@ -57,7 +59,7 @@ async def ask(  # noqa: PLR0913 - each is a fact of the question
 class _Asking:
     """One question under way."""
 
-    def __init__(self, link: Link, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, link: ResumingLink, loop: asyncio.AbstractEventLoop) -> None:
         self._link = link
         self._loop = loop
         self._listener = Listener()
@@ -102,6 +104,8 @@ class _Asking:
             position += chunk.size
             await asyncio.sleep(begin + position / OUTPUT_RATE - self._loop.time())
             await self._link.append_audio(chunk)
+            if self._link.returns and not self._sent.is_set():
+                raise Lost("The connection broke off in the middle of the question, and some of it is lost. Ask again.")
             if self._reference is None and position >= last_voiced:
                 self._reference = self._loop.time()
             if position >= samples.size:
@@ -118,7 +122,9 @@ class _Asking:
 
     def _take_error(self, event: Message) -> None:
         error = event.get("error") or {}
-        if error.get("event_id") == "ask_timings":  # a server that keeps no such account
+        if error.get("event_id") == "ask_resume":  # a server that ends a conversation with its connection
+            return
+        if error.get("event_id") == "ask_timings":  # or keeps no such account
             self._wants_timings = False
         else:
             self._listener.error = str(error.get("message"))

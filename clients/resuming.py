@@ -33,6 +33,8 @@ class ResumingLink(Link):
         # Of those sent last; None is sound, which isn't worth sending late. What falls out has long been taken.
         self._sent: deque[tuple[int, str | None]] = deque(maxlen=256)
         self._restoring = asyncio.Lock()
+        self.returns = 0
+        """How often it has come back: each time, sound that was to be sent is lost."""
 
     async def send(self, message: Message) -> None:
         """Send one client event; what the network swallows is sent again, except for sound."""
@@ -67,6 +69,7 @@ class ResumingLink(Link):
             if self._token is None or broken.close_code != 1006:
                 raise lost  # the server, or we, ended the conversation
             self._websocket = await self._come_back(self._token, lost)
+            self.returns += 1
 
     async def _come_back(self, token: str, lost: Lost) -> ClientConnection:
         wait_s = _FIRST_WAIT_S

@@ -72,8 +72,10 @@ class Floor:
         self.discarded = 0
         """Turns that were prepared in vain since the last commit."""
         self._waiting: Utterance | None = None  # committed; waits for its words, or for the reply before it
+        self._committed: str | None = None  # the utterance that was committed last
         self._replying: _Turn | None = None  # has the floor
         self._cut: str | None = None  # the last response, if a client's truncation ended it
+        self._void: str | None = None  # the message of the last reply that was taken back
         self._held = False  # the user may be taking the floor: nothing more is sent
         self._absences = 0  # of the client, so far
         self._absent = False  # nobody listens, or somebody has yet to hear what was sent: nothing more is
@@ -121,7 +123,7 @@ class Floor:
         await self._leave_unanswered()
         if self._replying is not None and interrupt:
             await self._end_reply(Outcome("cancelled", "turn_detected"))
-        self._waiting = utterance
+        self._waiting, self._committed = utterance, utterance.id
         await self.admit()
 
     async def correct(self, item_id: str, words: Transcript) -> None:
@@ -159,8 +161,8 @@ class Floor:
         if self._replying is not None:
             await self._end_reply(Outcome("cancelled", "turn_detected"))
 
-    async def reopen(self, item_id: str) -> None:
-        """Stop the reply to the utterance `item_id`: the user goes on with it, and it will be committed anew."""
+    async def reopen(self) -> None:
+        """Stop the reply to the utterance committed last: the user goes on with it, and it will be committed anew."""
         self._held = False
         if self._waiting is not None:
             self._waiting = None
@@ -168,12 +170,14 @@ class Floor:
         turn = self._replying
         assert turn is not None, "an utterance that was committed is answered, or will be"
         await self._end_reply(Outcome("cancelled", "turn_detected"))
-        if turn.item_id != item_id:
+        item_id = self._committed
+        if item_id is None or turn.item_id != item_id:
             return  # what was committed last had no words; the reply belonged to an earlier utterance
         if turn.reply.called:
             return  # the client runs the function already: it stays on record what that was for
         # Its first part and the false start of the reply would stand there twice.
-        for old in (turn.item_id, turn.reply.item_id):
+        self._void = turn.reply.item_id
+        for old in (item_id, turn.reply.item_id):
             if old in self._conversation.history:
                 await self._conversation.delete(old)
 
@@ -218,6 +222,13 @@ class Floor:
             raise RequestError("response_cancel_not_active", message, "response_id")
         await self._end_reply(Outcome("cancelled", "client_cancelled"))
         await self._yield()
+
+    def took_back(self, item_id: str) -> bool:
+        """Tell whether this is the message of a reply that the user's going on made void.
+
+        A client that is told of the voice truncates what it plays, before it can know that there is nothing left of it.
+        """
+        return item_id == self._void
 
     async def cut(self, item_id: str) -> None:
         """Stop the response that makes this message, if it is under way."""

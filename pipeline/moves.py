@@ -179,7 +179,7 @@ class Interrupt:
 class Reopen:
     """The user goes on with the utterance that was just committed: its reply is void.
 
-    The SpeechStarted that follows has the utterance's old start: its parts become one.
+    The SpeechStarted before it has the utterance's old start: its parts become one.
     """
 
 

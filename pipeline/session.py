@@ -182,6 +182,8 @@ class Session:
             case events.DeleteItem(item_id):
                 await self._conversation.delete(item_id)
                 await self._floor.discard()
+            case events.TruncateItem(item_id) if self._floor.took_back(item_id):
+                pass
             case events.TruncateItem(item_id, audio_end_s):
                 await self._floor.cut(item_id)
                 await self._conversation.truncate(item_id, audio_end_s)
@@ -307,7 +309,7 @@ class Session:
             case moves.Interrupt():
                 await self._floor.interrupt()
             case moves.Reopen():
-                await self._floor.reopen(self._understanding.utterance.id)
+                await self._floor.reopen()
             case _:
                 assert_never(action)
 

@@ -15,7 +15,8 @@ sound arrives; only waits for something that may never come use `now` (seconds o
     DECIDING  -- sound, words and silence agree ------> REPLYING   CommitTurn
     REPLYING  -- voice >= hold_s ---------------------> CONTESTED  Hold
     REPLYING  -- reply played to its end -------------> LISTENING
-    CONTESTED -- voice >= start_s, soon --------------> HEARING    Reopen, SpeechStarted
+    CONTESTED -- voice >= start_s, soon --------------> HEARING    SpeechStarted, Reopen
+    CONTESTED -- it ended before that, soon ----------> REPLYING   Resume
     CONTESTED -- voice >= look_s, or it ended --------> CONTESTED  AskWhatWasSaid
     CONTESTED -- words, or voice >= barge_in_s -------> HEARING    SpeechStarted, Interrupt
     CONTESTED -- it ended: backchannel, noise, echo --> REPLYING   Resume
@@ -220,9 +221,13 @@ class TurnTaker:
     def _contend(self, now: float) -> list[Action]:
         self._expect_more(now)
         settings, voice_s = self._settings, self._contest_voice_s
-        soon = _reached(settings.reopen_s, self._contest_start_s - self._commit_s)
-        if self._reopens and soon and _reached(voice_s, settings.start_s):
+        soon = self._reopens and _reached(settings.reopen_s, self._contest_start_s - self._commit_s)
+        if soon and _reached(voice_s, settings.start_s):
             return self._reopen(now)
+        if soon and not self._voiced and _reached(self._silence_s, settings.pause_s):
+            # The utterance's own last sound, too short for a word. Its words must not be looked for: what comes right
+            # before it are the question's.
+            return self._resume()
         # A long "mm-hm, yeah, right" may be more than a backchannel.
         patience = 2 if self._said is Said.BACKCHANNEL else 1
         if _reached(voice_s, patience * settings.barge_in_s):
@@ -311,7 +316,7 @@ class TurnTaker:
         start_s = self._start_s
         self._start(now, self._contest_start_s)
         self._start_s = start_s
-        return [Reopen(), SpeechStarted(start_s)]
+        return [SpeechStarted(start_s), Reopen()]  # in this order, as for every interruption
 
     def _expect_more(self, now: float) -> None:
         self.deadline = now + self._settings.stall_s

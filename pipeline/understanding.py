@@ -293,6 +293,9 @@ class Understanding:
         return wanted in self._so_far.read
 
     def _start_reading(self, text: str) -> None:
+        taking = self.settings.turn_taking
+        if not taking.create_response and taking.mode != "semantic":
+            return  # no answer is to be begun, and the words don't tell when the utterance is over
         if self._so_far.reading is None and self.utterance.committed is None and (self.utterance.asked or self._idle):
             self._so_far.reading = text
             self._context.spawn(self._let_read(self.utterance.id, text))

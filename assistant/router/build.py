@@ -3,12 +3,10 @@
 import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 from assistant.config import Config, OwnPreset
 from assistant.embeddings import MiniLm
-from assistant.memory.build import build_embedder
 from assistant.privacy.build import build_budgets, build_masks
 from assistant.privacy.ledger import Ledger
 from assistant.router.classifier import KindClassifier
@@ -22,24 +20,28 @@ from pipeline.engines import LanguageModel
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """What is asked elsewhere, and what watches over it."""
+
+    parts: Parts
+    ledger: Ledger
+
+
 @asynccontextmanager
-async def open_elsewhere(
-    config: Config, embeddings: Path | None, *, database: Database | None = None, embedder: MiniLm | None = None
-) -> AsyncIterator[Parts]:
+async def open_elsewhere(config: Config, database: Database, embedder: MiniLm | None) -> AsyncIterator[Elsewhere]:
     """Open what is needed to ask others: backends, ledger, budgets, masks and the classifier; close it at the end.
 
-    Without [[backends]] there is nothing to open, and no file is touched. `embeddings` is the folder of the model that
-    tells kinds of turns apart, None where there is none. A `database` or an `embedder` that is there already is used,
-    and stays open. Raises ConfigError and StoreError.
+    Without [[backends]] there is only the ledger, which can still be asked what left. `embedder` tells kinds of turns
+    apart, where there is one. Raises ConfigError and StoreError.
     """
-    if not config.backends:
-        yield Parts()
-        return
     async with AsyncExitStack() as stack:
-        if database is None:
-            database = await stack.enter_async_context(await Database.open(config.store.url))
-        if embedder is None and (embedder := build_embedder(config, embeddings)) is not None:
-            stack.callback(embedder.close)
+        backends = await stack.enter_async_context(opened(config.backends, database))
+        budgets = build_budgets(config, [backend.profile for backend in backends])
+        ledger = await stack.enter_async_context(Ledger(database, budgets))
+        if not backends:
+            yield Elsewhere(Parts(), ledger)
+            return
         if embedder is not None:
             await embedder.warm()
         preset = router_settings(config).preset
@@ -50,16 +52,14 @@ async def open_elsewhere(
                 preset.name,
                 preset.personal_floor,
             )
-        backends = await stack.enter_async_context(opened(config.backends, database))
-        budgets = build_budgets(config, [backend.profile for backend in backends])
-        ledger = await stack.enter_async_context(Ledger(database, budgets))
-        yield Parts(
+        parts = Parts(
             backends=backends,
             classifier=None if embedder is None else KindClassifier(embedder),
             masks=build_masks(config),
             ledger=ledger,
             budgets=budgets,
         )
+        yield Elsewhere(parts, ledger)
 
 
 def routed(embedded: LanguageModel, config: Config, parts: Parts) -> LanguageModel:

@@ -100,6 +100,6 @@ def with_facts(request: ChatRequest, facts: Sequence[str]) -> ChatRequest:
     if not facts or request.messages[-1].role != "user":
         return request
     last = request.messages[-1]
-    known = "\n".join(f"- {fact}" for fact in facts)
-    told = replace(last, content=f"{last.content}\n\n(What you know about me, in case it matters:\n{known})")
+    # Small models answer in the first person what stands there in the third, or in a list.
+    told = replace(last, content=f"{last.content} (I told you: {' '.join(facts)})")
     return replace(request, messages=(*request.messages[:-1], told))

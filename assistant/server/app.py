@@ -62,14 +62,17 @@ class _Page(StaticFiles):
 class _House:
     """What the routes share. `engines` is None until they are warm."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a part of the server
         self,
         config: Config,
         engines: Engines | None,
+        *,
         begin: NewConversation,
         record: Recording | None,
         present: Present,
+        programs: Programs,
     ) -> None:
+        self.programs = programs
         self._config = config
         self._begin = begin
         self._record = record
@@ -81,9 +84,13 @@ class _House:
         self.engines = engines
         self.ledger: Ledger | None = None
 
-    def warm(self, engines: Engines | None) -> None:
-        """Let clients in, now that there are engines; None shuts the door again."""
+    def warm(
+        self, engines: Engines | None, *, begin: NewConversation | None = None, ledger: Ledger | None = None
+    ) -> None:
+        """Let clients in, now that there are engines; None shuts the door again. `begin` begins conversations then."""
         self.engines = engines
+        self.ledger = ledger
+        self._begin = begin or self._begin
         self._warm_s = time.monotonic() - self._opened
 
     async def realtime(self, websocket: WebSocket) -> None:
@@ -147,9 +154,9 @@ def build_app(  # noqa: PLR0913 - each is a part of the server
     """
     for suffix, kind in _TYPES.items():
         mimetypes.add_type(kind, suffix)
-    house = _House(config, engines, begin, record, present or Present())
-    secrets = ClientSecrets(now)
     programs = programs or Programs(now=time.monotonic)
+    house = _House(config, engines, begin=begin, record=record, present=present or Present(), programs=programs)
+    secrets = ClientSecrets(now)
     api = [
         WebSocketRoute("/realtime", house.realtime),
         Route("/realtime", wants_websocket),
@@ -204,7 +211,7 @@ async def serve(
         url = url_of(bound, secure=tls is not None)
         try:
             async with asyncio.TaskGroup() as group:
-                beside = [group.create_task(_warm(config, store, app, listener, lambda: on_ready(url)))]
+                beside = [group.create_task(_warm(config, store, app.state.house, listener, lambda: on_ready(url)))]
                 if tls is not None:
                     beside.append(group.create_task(tls.keep()))
                 await listener.serve([bound])
@@ -214,14 +221,18 @@ async def serve(
             raise next(leaves(group_error)) from None
 
 
-async def _warm(config: Config, store: Store, app: Starlette, listener: Listener, ready: Callable[[], None]) -> None:
-    from assistant.factory import build  # noqa: PLC0415 - the app itself can be had without any engine
+async def _warm(config: Config, store: Store, house: _House, listener: Listener, ready: Callable[[], None]) -> None:
+    from assistant.assembly import assemble  # noqa: PLC0415 - the app itself can be had without any engine
 
-    async with build(config, store) as engines:
+    async with assemble(config, store, house.present) as assembled, asyncio.TaskGroup() as group:
+        for entry in assembled.spent_today:
+            house.programs.recall(entry.user, entry.cost)
         await listener.listening.wait()
-        app.state.house.warm(engines)
+        house.warm(assembled.engines, begin=assembled.begin, ledger=assembled.ledger)
         ready()
-        await asyncio.Event().wait()  # the engines stay until the listener is done
+        if assembled.timers is not None:
+            group.create_task(assembled.timers.run())
+        await asyncio.Event().wait()  # all of it stays until the listener is done
 
 
 def _log(config: Config) -> None:

@@ -138,6 +138,8 @@ class Encoder:
         form = self._format(start)
         self._open[start.response_id] = _Open(start, SoundOut(form), bytes_per_second(form))
         yield {"type": "response.created", "response": self._response(start, "in_progress")}
+        # The protocol has one with each response; nothing here is rationed.
+        yield {"type": "rate_limits.updated", "rate_limits": []}
         if start.item_id is not None:
             message = events.MessageStarted(start.response_id, start.item_id, start.previous_item_id)
             yield from self._message_started(message)

@@ -195,6 +195,7 @@ def test_the_protocol_order_of_a_spoken_turn():
         "conversation.item.done",
         "conversation.item.input_audio_transcription.completed",
         "response.created",
+        "rate_limits.updated",
         "response.output_item.added",
         "conversation.item.added",
         "response.content_part.added",
@@ -210,8 +211,9 @@ def test_the_protocol_order_of_a_spoken_turn():
     assert messages[0]["audio_start_ms"] == 500
     assert messages[4]["item"]["content"] == [{"type": "input_audio", "transcript": None}]
     assert messages[6]["usage"] == {"type": "duration", "seconds": 0.75}
-    assert messages[8]["item"]["status"] == "in_progress"
-    assert messages[10]["part"]["type"] == "audio"
+    assert messages[8]["rate_limits"] == [], "nothing is rationed, and no number is made up"
+    assert messages[9]["item"]["status"] == "in_progress"
+    assert messages[11]["part"]["type"] == "audio"
     response = messages[-1]["response"]
     assert (response["status"], response["usage"]["total_tokens"]) == ("completed", 13)
     assert response["usage"]["input_token_details"]["cached_tokens"] == 4
@@ -223,7 +225,7 @@ def test_a_written_answer():
         events.ResponseText("resp_1", "item_a", "Good day."),
         events.ResponseEnded("resp_1", WRITTEN, "Good day.", "incomplete", "max_output_tokens"),
     )
-    assert kinds(messages)[4:] == [
+    assert kinds(messages)[5:] == [
         "response.output_text.delta",
         "response.output_text.done",
         "response.content_part.done",
@@ -269,6 +271,7 @@ def test_trap_4_a_call_is_in_progress_until_it_is_done():
     )
     assert kinds(messages) == [
         "response.created",
+        "rate_limits.updated",
         "response.output_item.added",
         "conversation.item.added",
         "response.content_part.added",
@@ -286,7 +289,7 @@ def test_trap_4_a_call_is_in_progress_until_it_is_done():
         "conversation.item.done",
         "response.done",
     ]
-    added, done, finished = messages[5], messages[8], messages[9]
+    added, done, finished = messages[6], messages[9], messages[10]
     assert (added["output_index"], added["item"]["status"], added["item"]["arguments"]) == (1, "in_progress", "")
     assert (done["name"], done["arguments"], done["call_id"]) == ("get_weather", '{"city": "Rome"}', "call_1")
     assert finished["item"]["status"] == "completed"

@@ -7,6 +7,7 @@ import pytest
 
 from audio.types import INPUT_RATE, Samples
 from audio.vad.silero import SileroStream, SileroVad
+from tests.bench.sound import room
 
 pytestmark = pytest.mark.models
 
@@ -31,6 +32,19 @@ def test_voice_is_found_where_it_is(
 @pytest.mark.parametrize("name", ["x_silence_1s", "x_tflm_silence_1s", "x_tflm_noise_1s", "x_koala_noise"])
 def test_silence_and_noise_hold_no_voice(vad: SileroVad, clip: Callable[[str], Samples], name: str) -> None:
     assert max(scores(vad.stream(), clip(name))) < 0.5
+
+
+@pytest.mark.parametrize("name", ["en_s2p_what_time_is_it", "en_s2p_whats_the_date", "en_s2p_lights_off_office"])
+def test_a_voice_is_noticed_after_a_long_silence_as_after_a_short_one(
+    vad: SileroVad, clip: Callable[[str], Samples], name: str
+) -> None:
+    def voiced(silence_s: float) -> int:
+        quiet = room(round(silence_s * INPUT_RATE), -75.0, rate=INPUT_RATE)
+        stream = vad.stream()
+        scores(stream, np.concatenate([clip("en_goog_brooklyn_bridge"), quiet]).astype(np.float32))
+        return sum(score >= 0.5 for score in scores(stream, clip(name)))
+
+    assert voiced(15.0) >= 0.75 * voiced(0.7)
 
 
 def test_streams_share_nothing_and_reset_forgets(vad: SileroVad, clip: Callable[[str], Samples]) -> None:

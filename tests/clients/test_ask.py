@@ -71,7 +71,8 @@ def test_sound_is_sent_in_real_time_and_a_room_follows(serving) -> None:
 
     asked(serving, script, tone(0.2))
     assert took >= 0.37
-    assert heard[0]["session"]["parley"] == {"timings": True}
+    wanted = [event["session"]["parley"] for event in heard if event["type"] == "session.update"]
+    assert wanted == [{"resume": True}, {"timings": True}]
 
 
 def test_a_typed_question(serving) -> None:
@@ -87,6 +88,21 @@ def test_a_typed_question(serving) -> None:
     assert (exchange.transcript, exchange.reply) == ("", "Hello there.")
     assert exchange.voice_to_voice_s is None
     assert exchange.first_text_s is not None
+
+
+def test_a_server_that_knows_none_of_our_extensions_is_asked_all_the_same(serving) -> None:
+    async def script(conversation) -> None:
+        for _ in range(2):
+            unknown = await conversation.receive("session.update")
+            error = {"type": "invalid_request_error", "code": "unknown_parameter", "event_id": unknown["event_id"]}
+            await conversation.send("error", error=error | {"message": "Unknown parameter: session.parley."})
+        await conversation.receive("response.create")
+        await conversation.begin_answer("Hello there.", None)
+        await conversation.end_answer()
+        await conversation.until_gone()
+
+    exchange = asked(serving, script, text="hello")
+    assert (exchange.reply, exchange.error) == ("Hello there.", None)
 
 
 def test_an_answer_that_cut_in_is_not_the_answer(serving) -> None:

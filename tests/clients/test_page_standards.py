@@ -1,7 +1,6 @@
 """What the page promises everyone: types, accessibility, stillness for who wants it, a shell that opens offline."""
 
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,15 +9,11 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests import node
 from tests.clients.chromium import launched, needs_chromium, opened, servers, state, wait
 from tests.clients.conftest import PAGE, tone
 
 HERE = Path(__file__).parent
-MODULES = HERE / "node_modules"
-needs_node = pytest.mark.skipif(
-    not (MODULES / "axe-core").is_dir() or shutil.which("node") is None,
-    reason="needs node, and once: npm ci --ignore-scripts --prefix tests/clients",
-)
 
 
 def marked(test: Any) -> Any:
@@ -39,10 +34,9 @@ def chromium() -> Iterator[Browser]:
         yield browser
 
 
-@needs_node
 @pytest.mark.parametrize("part", ["page", "workers", "worklets"])
 def test_the_types_fit(part: str) -> None:
-    compiler = [MODULES / ".bin" / "tsc", "-p", HERE / "types" / f"{part}.json"]
+    compiler = [node.packages() / ".bin" / "tsc", "-p", HERE / "types" / f"{part}.json"]
     result = subprocess.run(compiler, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout
 
@@ -80,7 +74,7 @@ async def a_conversation(conversation: Any) -> None:
 
 
 def findings(page: Page) -> list[str]:
-    page.evaluate((MODULES / "axe-core" / "axe.min.js").read_text())
+    page.evaluate((node.packages() / "axe-core" / "axe.min.js").read_text())
     tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
     # Words that are still arriving are half transparent for a quarter of a second: that is no contrast to judge.
     page.evaluate(
@@ -89,16 +83,16 @@ def findings(page: Page) -> list[str]:
     result = page.evaluate("(tags) => axe.run(document, { runOnly: tags })", tags)
     assert len(result["passes"]) > 15
     return [
-        f"{found['id']} ({found['impact']}): {[node['html'][:120] for node in found['nodes']]}"
+        f"{found['id']} ({found['impact']}): {[at['html'][:120] for at in found['nodes']]}"
         for found in result["violations"]
     ]
 
 
 @marked
-@needs_node
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
 def test_axe_finds_nothing(chromium: Browser, served: Any, scheme: str, width: int) -> None:
+    node.packages()
     server = served(a_conversation)
     viewport = {"width": width, "height": 800}
     with opened(chromium, server.url, color_scheme=scheme, viewport=viewport, bypass_csp=False) as page:

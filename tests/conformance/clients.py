@@ -4,12 +4,15 @@ import importlib.metadata
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
+
+from tests import node
 
 HERE = Path(__file__).resolve().parent
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "parley" / "conformance"
@@ -32,28 +35,25 @@ class Client:
     def command(self) -> list[str]:
         """Return what runs the driver. Raises MissingClientError."""
         program = self._program()
-        if not program.exists():
+        if program is None or not program.exists():
             raise MissingClientError(
                 f"{self.title} is not installed: run `make peers` or `make conformance`; Node's needs Node.js 20."
             )
-        return (
-            [str(program), str(HERE / self.driver)]
-            if self.driver.endswith(".py")
-            else ["node", str(HERE / self.driver)]
-        )
+        return [str(program), str(HERE / self.driver)]
 
     def version(self) -> str:
         """Return the version that is pinned, or installed with Parley."""
         if self.driver.endswith(".mjs"):
-            return str(json.loads((HERE / "node" / "package.json").read_text())["dependencies"][self.package])
+            return node.version(self.package)
         if not requirements(self.name).exists():
             return importlib.metadata.version(self.package)
         (pin,) = re.findall(rf"^{self.package}==(.+)$", requirements(self.name).read_text(), re.MULTILINE)
         return str(pin)
 
-    def _program(self) -> Path:
+    def _program(self) -> Path | None:
         if self.driver.endswith(".mjs"):
-            return HERE / "node" / "node_modules" / "@openai" / "agents"
+            program = shutil.which("node")
+            return None if program is None or node.installed() is None else Path(program)
         return environment(self.name) / "bin" / "python" if requirements(self.name).exists() else Path(sys.executable)
 
 

@@ -17,6 +17,7 @@ SPOKEN_TURN = [
     "conversation.item.done",
     "conversation.item.input_audio_transcription.completed",
     "response.created",
+    "rate_limits.updated",
     "response.output_item.added",
     "conversation.item.added",
     "response.content_part.added",

@@ -4,7 +4,6 @@ import asyncio
 import hashlib
 import json
 import os
-import shutil
 import ssl
 import subprocess
 import sys
@@ -15,17 +14,16 @@ import httpx2
 import pytest
 from click.testing import CliRunner
 from openai import APIStatusError, AsyncOpenAI
-from playwright.sync_api import sync_playwright
 from websockets.asyncio.client import connect as open_websocket
 from websockets.exceptions import InvalidStatus
 
 from assistant.config import load
 from assistant.server import certificate
-from assistant.server.addresses import addresses_on_lan
 from assistant.server.tls import open_tls
 from clients import ask
 from clients.link import Refused, connect
 from clients.tls import TrustError, trusting
+from tests import node
 from tests.e2e.conftest import running
 from tests.e2e.fakes import ANSWER, fake_engines
 
@@ -262,24 +260,8 @@ def test_the_command_says_what_is_wrong_with_a_certificate(tmp_path):
     assert process.returncode == 2
 
 
-@pytest.fixture(scope="session")
-def node_modules():
-    """The Node clients' folder, installed once into the user's cache."""
-    if shutil.which("npm") is None:
-        pytest.skip("npm is missing: `make test` installs it where that needs no password (apt install nodejs npm)")
-    name = hashlib.sha256((NODE / "package.json").read_bytes()).hexdigest()[:12]
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "parley" / f"node-{name}"
-    if not (folder / "node_modules" / ".package-lock.json").is_file():
-        folder.mkdir(parents=True, exist_ok=True)
-        shutil.copy(NODE / "package.json", folder)
-        subprocess.run(
-            ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--silent"], cwd=folder, check=True
-        )
-    return folder
-
-
-@pytest.mark.timeout(300)
-def test_trap_12_openai_nodes_own_websocket_forces_wss(secure, node_modules):
+def test_trap_12_openai_nodes_own_websocket_forces_wss(secure):
+    node.packages()
     server, own = secure
     ephemeral = httpx2.post(
         f"{server.url}/v1/realtime/client_secrets",
@@ -287,11 +269,10 @@ def test_trap_12_openai_nodes_own_websocket_forces_wss(secure, node_modules):
         headers={"Authorization": f"Bearer {server.token}"},
         verify=ssl.create_default_context(cafile=own.cert),
     ).json()["value"]
-    script = shutil.copy(NODE / "converse.mjs", node_modules)
     for key, instructions in ((server.token, load().assistant.instructions), (ephemeral, "Be brief.")):
         environment = {**os.environ, "NODE_EXTRA_CA_CERTS": str(own.cert), "OPENAI_API_KEY": key}
         done = subprocess.run(
-            ["node", script, f"{server.url.replace('https:', 'http:')}/v1"],
+            ["node", NODE / "converse.mjs", f"{server.url.replace('https:', 'http:')}/v1"],
             capture_output=True,
             text=True,
             env=environment,
@@ -304,33 +285,3 @@ def test_trap_12_openai_nodes_own_websocket_forces_wss(secure, node_modules):
         assert seen["text"] == ANSWER
         assert seen["instructions"] == instructions
         assert seen["events"][-1] == "response.done"
-
-
-@pytest.mark.browser
-def test_a_browser_on_the_lan_gets_the_microphone_and_a_conversation(tmp_path, monkeypatch):
-    lan = addresses_on_lan("0.0.0.0")
-    if not lan:
-        pytest.skip("this machine is in no network")
-    monkeypatch.setattr(certificate, "own_folder", lambda: tmp_path / "tls")
-    config = load(port=0, host="0.0.0.0", tls_self_signed=True)
-    with (
-        running(config, fake_engines(), "open-sesame", tls=open_tls(config.server).context) as server,
-        sync_playwright() as playwright,
-    ):
-        browser = playwright.chromium.launch(
-            executable_path="/usr/bin/chromium", args=["--no-sandbox", "--headless=new"]
-        )
-        # Stands for the person who has compared the fingerprint and goes on.
-        page = browser.new_context(ignore_https_errors=True).new_page()
-        page.goto(f"https://{lan[0]}:{server.url.rpartition(':')[2]}/healthz")
-        assert page.evaluate("isSecureContext && typeof navigator.mediaDevices.getUserMedia") == "function"
-        first = page.evaluate(
-            """() => new Promise((resolve) => {
-                const socket = new WebSocket(`wss://${location.host}/v1/realtime`,
-                                             ["realtime", "openai-insecure-api-key.open-sesame"]);
-                socket.onmessage = (message) => resolve([socket.protocol, JSON.parse(message.data).type]);
-                socket.onerror = () => resolve("error");
-            })"""
-        )
-        browser.close()
-    assert first == ["realtime", "session.created"]

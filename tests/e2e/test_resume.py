@@ -14,6 +14,7 @@ from websockets.exceptions import ConnectionClosed
 
 from audio.pcm import resample
 from audio.types import INPUT_RATE
+from clients import ask as ask_command
 from clients.link import Lost, decode
 from clients.resuming import connect_for_good
 from tests.e2e.conftest import WAIT_S, Client
@@ -567,3 +568,50 @@ def test_our_client_gives_up_with_a_sentence(serve):
                 return str(lost)
 
     assert "doesn't know of this conversation any more" in asyncio.run(talk())
+
+
+@pytest.fixture
+def breaking(monkeypatch):
+    """Let the connections of `parley ask` break: `breaking(when)`, with each event that comes in or goes out."""
+
+    def break_it(when):
+        @asynccontextmanager
+        async def connect_and_break(*args):
+            async with connect_for_good(*args) as link:
+                receive, send = link.receive, link.send
+
+                def look(event):
+                    if not link.returns and when(event):
+                        link._websocket.transport.abort()
+                    return event
+
+                async def receive_and_look():
+                    return look(await receive())
+
+                async def send_and_look(message):
+                    await send(look(message))
+
+                link.receive, link.send = receive_and_look, send_and_look
+                yield link
+
+        monkeypatch.setattr("clients.ask.connect_for_good", connect_and_break)
+
+    return break_it
+
+
+@pytest.mark.parametrize("question", [{"text": "What time is it?"}, {"samples": voice_24k()[:20_000]}])
+def test_ask_brings_the_whole_answer_over_a_connection_that_breaks(serve, breaking, question):
+    server = serve()
+    pieces = iter(range(1000))
+    breaking(lambda event: event["type"] == "response.output_audio.delta" and next(pieces) == 5)
+    exchange = asyncio.run(ask_command.ask(server.ws_url, **question))
+    assert (exchange.status, exchange.reply, exchange.error) == ("completed", ANSWER, None)
+    assert 2 * exchange.samples.size == pytest.approx(ANSWER_BYTES, rel=0.02)
+    assert exchange.timings["first_audio_s"] is not None
+
+
+def test_ask_does_not_answer_half_a_question(serve, breaking):
+    chunks = iter(range(1000))
+    breaking(lambda event: event["type"] == "input_audio_buffer.append" and next(chunks) == 10)
+    with pytest.raises(Lost, match=r"in the middle of the question.*Ask again"):
+        asyncio.run(ask_command.ask(serve().ws_url, voice_24k()))

@@ -205,14 +205,47 @@ def test_going_on_after_the_first_sound_of_the_answer_makes_one_question() -> No
         assert talk.live is not None
         talk.live.growing = {0.0: "what time is it in Rome"}
         await talk.say(0.6)
+        # As clients do that are told of the voice; the message is gone by then.
+        await talk.ask(events.TruncateItem(talk.of(events.ResponseStarted)[0].item_id, 0.1))
         await talk.hush(5.0)
 
     talk.hold(script)
     first, second = talk.of(events.ResponseEnded)
     assert first.status == "cancelled"
+    assert not talk.of(events.Rejected)
+    assert not talk.of(events.ItemTruncated)
+    voices = [at for at, event in enumerate(talk.events) if isinstance(event, events.SpeechStarted)]
+    assert voices[1] < talk.events.index(first), "the client hears of the voice first"
     assert {event.item_id for event in talk.of(events.ItemDeleted)} >= {first.item.id}
     assert [message.content for message in talk.llm.prompts[-1]] == ["Be brief.", "what time is it in Rome"]
     assert second.status == "completed"
+
+
+def test_the_last_sound_of_the_question_neither_ends_nor_delays_its_answer() -> None:
+    """The breath after the last word, say: with what was right before it, it would be heard as that word again."""
+
+    def asked(sound_s: float) -> tuple[Conversation, float]:
+        talk = conversation("time is it")
+
+        async def script(talk: Conversation) -> None:
+            await talk.say(1.0)
+            await talk.hush(0.35)
+            assert talk.of(events.ResponseStarted), "the question is committed"
+            assert talk.live is not None
+            talk.live.growing = {0.0: "time is it"}
+            await talk.say(sound_s)
+            await talk.hush(12.0)
+
+        talk.hold(script)
+        assert ended(talk).text == ANSWER
+        assert ended(talk).status == "completed"
+        assert len(talk.of(events.SpeechStarted)) == 1
+        return talk, max(stamped.at for stamped in talk.log if isinstance(stamped.event, events.ResponseAudio))
+
+    (_, plain_s), (talk, held_s) = asked(0.0), asked(0.064)
+    assert held_s - plain_s <= 0.1
+    assert talk.live is not None
+    assert len(talk.live.heard_s) == len(asked(0.0)[0].live.heard_s), "nobody looks for words in it"  # type: ignore[union-attr]
 
 
 def test_history_after_a_held_and_resumed_reply_is_the_whole_of_it() -> None:

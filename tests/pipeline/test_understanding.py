@@ -54,6 +54,20 @@ def test_words_that_do_not_look_finished_are_only_read() -> None:
     assert [messages[-1].content for messages in talk.llm.prefilled[1:]] == ["what", "what time", "what time is it"]
 
 
+@pytest.mark.parametrize(("mode", "reads"), [("silence", False), ("semantic", True)])
+def test_where_nobody_answers_the_model_reads_only_to_tell_when_the_utterance_is_over(mode: str, reads: bool) -> None:
+    def stopped_s(*, answers: bool) -> tuple[float, list[str]]:
+        talk = Conversation(live=quick(), llm=reader(0.6), settings=taking(mode=mode, create_response=answers))
+        talk.hold(one_question)
+        assert len(talk.of(events.TranscriptCompleted)) == 1
+        return talk.at(events.SpeechStopped), [messages[-1].content for messages in talk.llm.prefilled[1:]]
+
+    (listens_s, read), (converses_s, read_along) = stopped_s(answers=False), stopped_s(answers=True)
+    assert listens_s == pytest.approx(converses_s, abs=1e-6), "the end of the turn is where it would be"
+    assert read == (read_along if reads else [])
+    assert read_along
+
+
 def test_an_answer_to_words_that_become_others_leaves_no_trace() -> None:
     growing = {0.0: "", 0.4: "turn on the light", 1.0: "turn on the light in the kitchen"}
     talk = Conversation(live=quick(growing), stt=ScriptedStt(["turn on the light in the kitchen"]), llm=reader())

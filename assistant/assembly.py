@@ -1,0 +1,80 @@
+"""A running assistant, put together from its configuration: the engines, and all that outlives a conversation.
+
+Where the store can't be used, conversations go on without what needs it: timers and other reflexes, memory, and models
+elsewhere, since nothing may leave this machine that can't be written down.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+
+from assistant.config import Config
+from assistant.factory import build
+from assistant.memory import forgetting
+from assistant.memory.build import build_embedder, remembering
+from assistant.models import Store
+from assistant.privacy.entries import Entry
+from assistant.privacy.ledger import Ledger
+from assistant.reflex import memory, sent
+from assistant.reflex.build import open_reflexes
+from assistant.reflex.timers import Timers
+from assistant.router.build import open_elsewhere, routed
+from assistant.server.life import NewConversation
+from assistant.server.present import Present
+from assistant.store.errors import StoreError
+from assistant.store.opening import open_store
+from pipeline.engines import Engines
+from pipeline.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Assembled:
+    """What a server serves."""
+
+    engines: Engines
+    """The language model among them is the router."""
+    begin: NewConversation = Session
+    """Begins a conversation; it is kept, where the owner wants that."""
+    ledger: Ledger | None = None
+    spent_today: Sequence[Entry] = ()
+    """What left this machine today, before it was assembled."""
+    timers: Timers | None = None
+    """Somebody lets them `run`."""
+
+
+@asynccontextmanager
+async def assemble(config: Config, models: Store, present: Present) -> AsyncIterator[Assembled]:
+    """Put everything together, and take it apart at the end. Takes a few seconds.
+
+    `present` finds the sessions that timers speak up in. Raises MissingModel when a model isn't on this machine, before
+    anything is loaded, and ConfigError for what can't be had as it is configured.
+    """
+    async with AsyncExitStack() as stack:
+        engines = await stack.enter_async_context(build(config, models))
+        database = await stack.enter_async_context(open_store(config.store.url))
+        if isinstance(database, StoreError):
+            yield Assembled(engines)
+            return
+        folder = None if config.embeddings.engine == "none" else models.path(config.embeddings.model)
+        embedder = build_embedder(config, folder)
+        if embedder is not None:
+            stack.callback(embedder.close)
+        elsewhere = await stack.enter_async_context(open_elsewhere(config, database, embedder))
+        remembers = await stack.enter_async_context(remembering(config, database, embedder))
+        parts = replace(elsewhere.parts, recall=remembers.memory)
+        timers = None
+        if config.reflexes.enabled:
+            told = sent.handlers(elsewhere.ledger)
+            known = memory.handlers(remembers.memory) | forgetting.handlers(remembers.memory)
+            reflexes, timers = await stack.enter_async_context(
+                open_reflexes(config, database, present, more={**told, **known})
+            )
+            present.when_arrived(timers.arrived)
+            parts = replace(parts, reflexes=reflexes)
+        yield Assembled(
+            replace(engines, llm=routed(engines.llm, config, parts)),
+            remembers.begin(Session),
+            elsewhere.ledger,
+            await elsewhere.ledger.today(),
+            timers,
+        )
