@@ -55,8 +55,8 @@ async def assemble(config: Config, models: Store, present: Present) -> AsyncIter
         if isinstance(database, StoreError):
             yield Assembled(engines)
             return
-        folder = None if config.embeddings.engine == "none" else models.path(config.embeddings.model)
-        embedder = build_embedder(config, folder)
+        wanted = config.embeddings.model in config.models()
+        embedder = build_embedder(config, models.path(config.embeddings.model) if wanted else None)
         if embedder is not None:
             stack.callback(embedder.close)
         elsewhere = await stack.enter_async_context(open_elsewhere(config, database, embedder))
@@ -64,11 +64,12 @@ async def assemble(config: Config, models: Store, present: Present) -> AsyncIter
         parts = replace(elsewhere.parts, recall=remembers.memory)
         timers = None
         if config.reflexes.enabled:
-            told = sent.handlers(elsewhere.ledger)
-            known = memory.handlers(remembers.memory) | forgetting.handlers(remembers.memory)
-            reflexes, timers = await stack.enter_async_context(
-                open_reflexes(config, database, present, more={**told, **known})
-            )
+            more = {
+                **sent.handlers(elsewhere.ledger),
+                **memory.handlers(remembers.memory),
+                **forgetting.handlers(remembers.memory),
+            }
+            reflexes, timers = await stack.enter_async_context(open_reflexes(config, database, present, more=more))
             present.when_arrived(timers.arrived)
             parts = replace(parts, reflexes=reflexes)
         yield Assembled(

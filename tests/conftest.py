@@ -30,6 +30,14 @@ def read_clip(name: str) -> Samples:
     return (pcm / np.float32(32768)).astype(np.float32)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Timers, facts and the ledger of whoever runs the tests are none of their business, child processes included."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def clips() -> list[dict[str, Any]]:
     """The recordings' rows: id, text, lang, kind, seconds, speech_start_s, speech_end_s ..."""

@@ -2,7 +2,6 @@ import asyncio
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import aclosing
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,9 +13,7 @@ from assistant.config import Config, load
 from assistant.factory import build
 from assistant.models import MissingModel, Store
 from audio.types import INPUT_RATE, Samples
-from pipeline.engines import ChatMessage, ChatRequest, Engines, Routed, TextDelta
-from tests.faults.cloud import Cloud
-from tests.faults.replies import Reply
+from pipeline.engines import ChatMessage, ChatRequest, Engines, TextDelta
 
 
 def names(engines: Engines) -> list[str]:
@@ -88,46 +85,6 @@ class TestBuild:
         kinds, same = asyncio.run(session())
         assert kinds == ["SileroVad", "Silence", "Moonshine", "Moonshine", "EmbeddedLlm", "Piper"]
         assert same
-
-    def test_backends_are_asked_through_the_router(self, model_path: Callable[[str], Path], tmp_path: Path) -> None:
-        file = tmp_path / "my.toml"
-
-        async def session() -> tuple[str, str, list[Routed]]:
-            config = load(profile="tiny", file=file)
-            for name in config.models():
-                model_path(name)
-            async with build(config, Store()) as engines:
-                texts, routes = [], []
-                for question in ("What is the capital of Mongolia?", "My wife and I argue all the time."):
-                    message = ChatMessage("user", question)
-                    async with aclosing(engines.llm.stream(ChatRequest((message,), max_tokens=12))) as pieces:
-                        got = [piece async for piece in pieces]
-                    texts.append("".join(piece.text for piece in got if isinstance(piece, TextDelta)))
-                    routes += [piece for piece in got if isinstance(piece, Routed)]
-                return texts[0], texts[1], routes
-
-        with Cloud(Reply(("It is", " Ulaanbaatar."))) as cloud:
-            file.write_text(
-                f"""
-                [store]
-                url = "sqlite:///{tmp_path / "parley.db"}"
-                [embeddings]
-                engine = "minilm"
-                [[backends]]
-                name = "big"
-                url = "{cloud.url}"
-                model = "big-1"
-                place = "cloud"
-                quality = 0.9
-                """
-            )
-            fact, private, routes = asyncio.run(session())
-        assert (fact, len(cloud.received)) == ("It is Ulaanbaatar.", 1)
-        assert private
-        assert [(route.backend, route.place, route.kind) for route in routes] == [
-            ("big", "cloud", "fact"),
-            ("device", "device", "personal"),
-        ]
 
     def test_partial_transcripts_can_be_done_without(self, store: Callable[[Config], Store]) -> None:
         async def session() -> Engines:

@@ -16,6 +16,7 @@ from assistant.server.sound import SoundIn, SoundOut
 from assistant.server.wire import FrameError, ResponseCreate, SessionUpdate, decode_base64, encode, parse
 from pipeline.engines import NamedTool, Tool, Toolbox
 from pipeline.errors import RequestError
+from pipeline.settings import TurnTaking
 from tests.e2e.schema import check_message
 
 LIMIT = 2**20
@@ -181,10 +182,10 @@ def test_null_clears(session):
     assert again.settings().show_transcript
 
 
-@pytest.mark.parametrize(("eagerness", "patience"), [("low", 2.4), ("medium", 1.2), ("auto", 1.2), ("high", 0.6)])
+@pytest.mark.parametrize(("eagerness", "patience"), [("low", 2.0), ("medium", 1.0), ("auto", 1.0), ("high", 0.5)])
 def test_eagerness_is_patience(session, eagerness, patience):
     updated = session.updated(nested("audio.input.turn_detection.eagerness", eagerness))
-    assert updated.settings().turn_taking.max_silence_s == patience
+    assert updated.settings().turn_taking.max_silence_s == patience * TurnTaking().max_silence_s
 
 
 def test_server_vad_is_silence_alone(session):

@@ -22,9 +22,10 @@ if __name__ == "__main__":
     factory = ModuleType("assistant.factory")
     factory.build = build
     sys.modules["assistant.factory"] = factory
-    from assistant.config import load
+    from assistant.config import Config, load
     from assistant.server.app import serve
 
+    Config.models = lambda _config: ()
     port = next((int(argument) for argument in sys.argv if argument.isdigit()), 0)
     asyncio.run(serve(load(port=port), None, lambda url: print(url, flush=True)))
     print("over", flush=True)
