@@ -8,7 +8,7 @@ from typing import TypeAlias
 from pipeline.engines import Adjusted, Asker, Engines, Transcript
 from pipeline.errors import StageError
 from pipeline.events import Event, Request
-from pipeline.moves import Sounds, WasSaid
+from pipeline.moves import Sounds, Tick, WasSaid
 from pipeline.turn import TurnOutput
 
 
@@ -59,7 +59,9 @@ class CaughtUp:
     absence: int
 
 
-Entry: TypeAlias = Request | TurnOutput | Adjusted | Sounds | WasSaid | Partial | Heard | Read | Written | CaughtUp
+Entry: TypeAlias = (
+    Request | TurnOutput | Adjusted | Tick | Sounds | WasSaid | Partial | Heard | Read | Written | CaughtUp
+)
 """Whatever a session deals with, one after the other."""
 
 
