@@ -1,5 +1,6 @@
 """`parley doctor`: what is missing on this machine, in plain words, with the cure."""
 
+import asyncio
 import json
 import os
 import platform
@@ -19,13 +20,16 @@ from pipeline.errors import ParleyError
 
 _PYTHON: Final = (3, 11)
 _LIBRARIES: Final = {
+    "aiosqlite": "the store",
     "ctranslate2": "Whisper",
     "faster_whisper": "Whisper",
     "numpy": "sound",
     "onnxruntime": "the voice and turn detectors and Moonshine",
     "openai": "the protocol",
+    "phonenumbers": "hiding phone numbers",
     "piper": "the voice",
     "soxr": "resampling",
+    "sqlalchemy": "the store",
     "starlette": "the server",
     "uvicorn": "the server",
     "websockets": "the server",
@@ -81,6 +85,7 @@ def examine(config: Config, store: Store) -> Iterator[Finding]:
     yield from models(config, store)
     yield disk(config, store)
     yield memory(config, store, available_memory())
+    yield keeping(config)
     yield port(config)
     yield sound()
 
@@ -211,6 +216,28 @@ def available_memory(table: Path = Path("/proc/meminfo")) -> int | None:
         return None
     kilobytes = next((line.split()[1] for line in lines if line.startswith("MemAvailable:")), None)
     return None if kilobytes is None else int(kilobytes) * 1024
+
+
+def keeping(config: Config) -> Finding:
+    """Look at the store, and make none."""
+    try:
+        from assistant.store.database import Database, place  # noqa: PLC0415 - needs libraries that may be missing
+
+        at = place(config.store.url)
+        file = Path(at.database or "") if at.get_backend_name() == "sqlite" else None
+        if file is None or file.exists():
+            asyncio.run(Database.check(config.store.url))
+            where = at.render_as_string(hide_password=True) if file is None else file
+            return Finding(Verdict.GOOD, "Store", f"{where} can be used.")
+    except ImportError:
+        return Finding(Verdict.WARN, "Store", "it can't be tried before the libraries are there.")
+    except ParleyError as error:
+        return Finding(Verdict.WARN, "Store", str(error), "Without it nothing is remembered or sent elsewhere.")
+    folder = next(folder for folder in file.parents if folder.is_dir())
+    if not os.access(folder, os.W_OK):
+        cure = "Give yourself the right to, or set [store] url to a place that is yours."
+        return Finding(Verdict.WARN, "Store", f"Parley may not write to {folder}.", cure)
+    return Finding(Verdict.GOOD, "Store", f"{file} will be made when there is something to keep.")
 
 
 def port(config: Config) -> Finding:

@@ -1,0 +1,5 @@
+"""Sound. Nothing here reports on itself: onnxruntime would, to its maker, unless it is told before it is loaded."""
+
+import os
+
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"

@@ -15,7 +15,7 @@ _STREET: Final = (
 )
 _SPOKEN_STREET: Final = (
     r"(?:street|avenue|road|lane|drive|boulevard|court|place|square|terrace|way|crescent|close|grove|gardens|mews|alley|"
-    r"parkway|highway)\b"
+    r"parkway|highway|broadway)\b"
 )
 _NUMBER: Final = r"\d{1,5}[A-Za-z]?(?:[-/]\d{1,4}[A-Za-z]?)?"
 _UNIT: Final = r"(?:(?:Apt|Apartment|Suite|Ste|Unit|Flat|Floor|Room)\b\.?\s*#?\s*\w+|#\s*\d+\w*)"

@@ -106,10 +106,11 @@ class Run:
 
     @property
     def counts(self) -> bool:
-        """Whether it only counts up or down."""
+        """Whether it only counts up or down, such as in twos or in tens."""
         values = [int(piece.digits) for piece in self.pieces]
         steps = {after - before for before, after in pairwise(values)}
-        return len(values) > 2 and steps in ({1}, {-1})
+        (step,) = steps if len(steps) == 1 else (0,)
+        return len(values) > 2 and step != 0 and values[0] % step == 0
 
     def part(self, first: int, last: int) -> "Run":
         """Return the run of the pieces from `first` up to, without, `last`."""

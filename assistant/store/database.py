@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from assistant.store.errors import StoreBusyError, StoreError, StoreTooNewError, explain
-from assistant.store.schema import UtcDateTime, bring_up_to_date, metadata
+from assistant.store.schema import UtcDateTime, bring_up_to_date, check_version, metadata
 
 __all__ = ["Database", "StoreBusyError", "StoreError", "StoreTooNewError", "UtcDateTime", "metadata", "place"]
 
@@ -68,6 +68,12 @@ class Database:
             await database.close()
             raise
         return database
+
+    @classmethod
+    async def check(cls, url: str = "") -> None:
+        """Look whether the database at `url`, which is there, can be used; change nothing. Raises StoreError."""
+        async with cls(_engine(place(url))) as database, database.reading() as connection:
+            await connection.run_sync(check_version)
 
     @property
     def is_sqlite(self) -> bool:

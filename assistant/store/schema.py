@@ -70,12 +70,7 @@ def bring_up_to_date(
     if connection.dialect.name == "postgresql":
         connection.execute(sql("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
     newest = 1 + len(migrations)
-    found = _version(connection)
-    if found is not None and found > newest:
-        raise StoreTooNewError(
-            f"The store was written by a later version of Parley (its tables are of version {found}, this Parley knows "
-            f"{newest}): install that version again, or set [store] url to another place."
-        )
+    found = check_version(connection, newest)
     for migrate in migrations[found - 1 :] if found is not None else ():
         migrate(connection)
     tables.create_all(connection)
@@ -83,8 +78,14 @@ def bring_up_to_date(
         connection.execute(insert(_versions).values(version=newest, reached_at=datetime.now(UTC)))
 
 
-def _version(connection: Connection) -> int | None:
+def check_version(connection: Connection, newest: int = 1 + len(MIGRATIONS)) -> int | None:
+    """Return the version of the tables; None where there are none yet. Raises StoreTooNewError beyond `newest`."""
     if not inspect(connection).has_table(_versions.name):
         return None
-    version: int | None = connection.execute(select(func.max(_versions.c.version))).scalar_one()
-    return version
+    found: int | None = connection.execute(select(func.max(_versions.c.version))).scalar_one()
+    if found is not None and found > newest:
+        raise StoreTooNewError(
+            f"The store was written by a later version of Parley (its tables are of version {found}, this Parley knows "
+            f"{newest}): install that version again, or set [store] url to another place."
+        )
+    return found

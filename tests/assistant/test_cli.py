@@ -2,6 +2,7 @@ import asyncio
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -234,7 +235,7 @@ def offers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], N
 def test_a_command_is_offered_without_importing_it(run: Run, offers: Callable[[str], None]) -> None:
     offers('"""`parley hail`: say hello.\n\nMore."""\nraise AssertionError\n')
     result = run("--help")
-    assert "hail    Say hello." in result.stdout
+    assert re.search(r"hail +Say hello\.", result.stdout)
     assert "hail_command" not in sys.modules
 
 

@@ -180,7 +180,8 @@ def test_a_missing_sounddevice_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "make setup" in doctor.sound().cure
 
 
-def test_everything_is_examined(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_everything_is_examined(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     monkeypatch.setattr(doctor, "libraries", lambda: iter([Finding(GOOD, "Libraries", "all.")]))
     config: Config = load(port=0)
     findings = list(doctor.examine(config, store))
@@ -189,6 +190,7 @@ def test_everything_is_examined(store: Store, monkeypatch: pytest.MonkeyPatch) -
         "Libraries",
         "Disk",
         "Memory",
+        "Store",
         "Address",
         "Sound",
     ]

@@ -51,6 +51,13 @@ def test_numbers_that_are_nobodys_stay(text: str) -> None:
     assert masked(text)[0] == text
 
 
+@pytest.mark.parametrize(
+    "text", ["What happened on 11 09 2001?", "In 2019, 2020 and 2021 we stayed.", "Ten, twenty, thirty, forty, fifty."]
+)
+def test_dates_years_and_counting_are_no_phone_numbers(text: str) -> None:
+    assert masked(text)[0] == text
+
+
 def test_no_name_is_hidden_without_a_list() -> None:
     assert masked("Ask Anna Berger.", ())[0] == "Ask Anna Berger."
 
