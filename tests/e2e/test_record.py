@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from contextlib import asynccontextmanager, contextmanager, suppress
+from tempfile import NamedTemporaryFile
 
 import pytest
 from websockets.asyncio.client import connect
@@ -23,9 +24,16 @@ TOKEN = "open-sesame"
 
 @contextmanager
 def serving(*arguments):
-    """Run `parley serve` until the block ends; gives the process and its address."""
-    command = [sys.executable, "-m", "tests.e2e.serving", *map(str, arguments)]
+    """Run `parley serve` until the block ends; gives the process and its address. The model answers everything."""
     environment = os.environ | {"PARLEY_TOKEN": TOKEN}
+    with NamedTemporaryFile("w", suffix=".toml") as config:
+        config.write("[reflexes]\nenabled = false\n")
+        config.flush()
+        command = [sys.executable, "-m", "tests.e2e.serving", "--config", config.name, *map(str, arguments)]
+        yield from _serve(command, environment)
+
+
+def _serve(command, environment):
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
     ) as server:

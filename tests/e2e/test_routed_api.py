@@ -65,11 +65,11 @@ def test_a_preset_decides_who_answers(sdk, cloud):
     assert (completion.usage.prompt_tokens, completion.usage.completion_tokens) == (20, 11)
     route, completion = ask(sdk, "parley/private")
     assert route.startswith("device (device): ")
-    assert (text(completion), completion.model) == (ANSWER, "qwen2.5-coder-0.5b")
+    assert (text(completion), completion.model) == (ANSWER, "qwen2.5-coder-0.5b-iq4")
     assert len(cloud.received) == 1
 
 
-@pytest.mark.parametrize(("model", "who"), [("gpt", "gpt"), ("device", "device"), ("qwen2.5-coder-0.5b", "device")])
+@pytest.mark.parametrize(("model", "who"), [("gpt", "gpt"), ("device", "device"), ("qwen2.5-coder-0.5b-iq4", "device")])
 def test_a_backend_is_asked_by_its_name(sdk, model, who):
     route, _ = ask(sdk, model)
     assert route.startswith(f"{who} (")
