@@ -62,7 +62,7 @@ class RemoteCalls:
     @property
     def lead_on(self) -> bool:
         """Whether the model is to go on by itself: something has returned, and the client has nothing to run."""
-        return self._returned > 0 and not self._client_runs
+        return self._returned > 0 and not self._client_runs and self.rounds < MOST_ROUNDS
 
     def next_toolbox(self) -> Toolbox:
         """Return what the response may call that goes on from here: nothing is forced a second time."""

@@ -22,6 +22,7 @@ HEAVY = {
     "ctranslate2",
     "faster_whisper",
     "huggingface_hub",
+    "mcp",
     "onnxruntime",
     "openai",
     "piper",

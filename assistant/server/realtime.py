@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import Final, TypeAlias
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -14,6 +15,7 @@ from assistant.server.line import TRY_AGAIN_LATER, Line
 from assistant.server.resume import Lives, claim_of
 from assistant.server.session_config import SessionConfig
 from assistant.server.wire import encode, error_message
+from assistant.tools.servers import McpServers
 from pipeline.engines import Asker, Engines
 from pipeline.ids import random_id
 
@@ -93,16 +95,18 @@ async def converse(  # noqa: PLR0913 - each is a fact of the session
     if record is not None:
         begin = record(session.session_id, begin)
     asker = Asker(session=session.session_id)
-    life = Life(config.server, session, begin(engines, session.settings(), new_id=random_id, asker=asker), lives)
-    if complaint:
-        life.complain("resume_failed", complaint)
-    with lives.known(session.session_id, life):
-        try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(life.run())
-                await life.attend(_line(websocket, config))
-        finally:
-            life.over.set()
+    async with McpServers(config.tools) as servers:
+        conversation = begin(replace(engines, tools=servers), session.settings(), new_id=random_id, asker=asker)
+        life = Life(config.server, session, conversation, lives, servers.learn)
+        if complaint:
+            life.complain("resume_failed", complaint)
+        with lives.known(session.session_id, life):
+            try:
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(life.run())
+                    await life.attend(_line(websocket, config))
+            finally:
+                life.over.set()
 
 
 def _line(websocket: WebSocket, config: Config) -> Line:
