@@ -8,7 +8,7 @@ long as they stay the utterance's, and replaced when they don't.
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field, replace
-from typing import assert_never
+from typing import Final, assert_never
 
 from audio.types import INPUT_RATE, Samples
 from pipeline import events, moves
@@ -41,6 +41,9 @@ from pipeline.turn import (
 )
 from pipeline.utterance import Utterance, same_words
 
+_ASK_S: Final = 2.0
+"""A client that asks for the answer to what a tool has returned does so at once: after this long, it asks for more."""
+
 
 @dataclass(slots=True)
 class _Turn:
@@ -60,8 +63,11 @@ class _Turn:
     """What it answers, besides the question."""
     asked: events.CreateResponse | None = None
     """The client's request for it, without its input."""
+    sequel: events.CreateResponse | None = None
+    """The client has asked already for the response that goes on with what the tools return."""
     since: str | None = None
-    """Of one that goes on after a tool: the newest message when it began. Until the client asks for it as well."""
+    """Of such a response: the newest message when it began. None as soon as the client has asked for it, too."""
+    began: float = 0.0
     routes: list[Routed] = field(default_factory=list)
     """Who answered, so far."""
     announces: bool = False
@@ -75,6 +81,15 @@ class _Turn:
     def answers(self, item_id: str, words: Transcript) -> bool:
         """Tell whether this is the answer to these words."""
         return self.item_id == item_id and self.question is not None and same_words(self.question, words.text)
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """A response that went on after a tool, by itself, and is over."""
+
+    newest: str | None
+    """The newest message by then."""
+    began: float
 
 
 class Floor:
@@ -95,6 +110,7 @@ class Floor:
         self._waiting: Utterance | None = None  # committed; waits for its words, or for the reply before it
         self._replying: _Turn | None = None  # has the floor
         self._cut: str | None = None  # the last response, if a client's truncation ended it
+        self._told: _Told | None = None  # the last response, if it went on after a tool and nobody asked for it
         self._held = False  # the user may be taking the floor: nothing more is sent
         self._absences = 0  # of the client, so far
         self._absent = False  # nobody listens, or somebody has yet to hear what was sent: nothing more is
@@ -225,13 +241,22 @@ class Floor:
         await self._reply(turn)
 
     def _answers(self, asked: events.CreateResponse) -> bool:
+        """Tell whether that is asked for which comes by itself, or has just come, after a tool has returned."""
         turn = self._replying
-        if turn is None or turn.since is None or asked.input is not None:
+        if asked.input is not None:
             return False
-        if self._conversation.history.last_id not in (turn.since, turn.reply.item_id, *turn.calls.items):
-            return False  # the client has said something since
-        turn.since = None
-        return True
+        if turn is not None and turn.calls.lead_on and turn.sequel is None:
+            turn.sequel = asked
+            return True
+        last, self._told = self._told, None
+        if turn is not None and turn.since is not None:
+            # Otherwise the client has said something since.
+            if self._conversation.history.last_id in (turn.since, turn.reply.item_id, *turn.calls.items):
+                turn.since = None
+                return True
+        elif turn is None and last is not None:
+            return last.newest == self._conversation.history.last_id and _now() - last.began < _ASK_S
+        return False
 
     async def go_on(self, settings: Settings) -> None:
         """Answer what a tool has returned whose call the user had to allow. The floor must be free."""
@@ -243,17 +268,18 @@ class Floor:
         """Let the model go on with what tools have returned, after the response `before` if there is one."""
         history = self._conversation.history
         known = list(history if before is None else before.known)
-        asked = None if before is None else before.asked
+        asked = None if before is None else before.sequel or before.asked
         if before is not None:
             there = {item.id for item in known}
             known += [item for item in before.calls.items.values() if item.id not in there]
         asker = self._conversation.asker(settings, self._context.new_id("resp"))
         told = requested(asked or events.CreateResponse(), known, settings, asker)
         if before is not None:
-            told = replace(told, toolbox=before.calls.next_toolbox())
+            told = replace(told, toolbox=before.calls.next_toolbox(before.sequel and before.sequel.toolbox))
         turn = self._begin(told, settings, None, None, moments)
         turn.calls.rounds = 1 if before is None else before.calls.rounds + 1
-        turn.known, turn.asked, turn.since = known, asked, history.last_id
+        turn.known, turn.asked, turn.began = known, asked, _now()
+        turn.since = None if before is not None and before.sequel else history.last_id
         await self._reply(turn)
 
     async def announce(self, text: str, settings: Settings) -> None:
@@ -534,6 +560,7 @@ class Floor:
             timed = events.TurnTimed(reply.response_id, turn.moments.timings(), tuple(turn.routes))
             await self._context.emit(timed)
         await self._context.emit(outcome.told(reply, item))
+        self._told = None if turn.since is None else _Told(self._conversation.history.last_id, turn.began)
 
     async def _yield(self) -> None:
         """Give the floor to the turn that waits for it, or back to the user."""

@@ -64,11 +64,13 @@ class RemoteCalls:
         """Whether the model is to go on by itself: something has returned, and the client has nothing to run."""
         return self._returned > 0 and not self._client_runs and self.rounds < MOST_ROUNDS
 
-    def next_toolbox(self) -> Toolbox:
-        """Return what the response may call that goes on from here: nothing is forced a second time."""
-        if self._toolbox.choice == "none" or self.rounds + 1 >= MOST_ROUNDS:
-            return replace(self._toolbox, choice="none")
-        return replace(self._toolbox, choice="auto")
+    def next_toolbox(self, asked: Toolbox | None = None) -> Toolbox:
+        """Return what the response may call that goes on from here: nothing is forced a second time.
+
+        `asked` is what the client wants it to be.
+        """
+        toolbox = asked or replace(self._toolbox, choice="none" if self._toolbox.choice == "none" else "auto")
+        return toolbox if self.rounds + 1 < MOST_ROUNDS else replace(toolbox, choice="none")
 
 
 def over(item: Item, outcome: str | ToolFailure) -> Item:

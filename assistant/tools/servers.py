@@ -46,11 +46,13 @@ class McpServers:
     ) -> None:
         for connection in self._connections.values():
             connection.close()
-        leaving = [task for connection in self._connections.values() for task in connection.tasks]
-        if leaving and error is None:
-            _, slow = await asyncio.wait(leaving, timeout=_FAREWELL_S)
-            for task in slow:
-                task.cancel()
+        if isinstance(error, Exception) or error is None:
+            leaving = [task for connection in self._connections.values() for task in connection.tasks]
+            if leaving:
+                _, slow = await asyncio.wait(leaving, timeout=_FAREWELL_S)
+                for task in slow:
+                    task.cancel()
+            kind = error = trace = None  # an error of the session's is none of these tasks': it stays as it is
         await self._tasks.__aexit__(kind, error, trace)
 
     def learn(self, servers: Iterable[McpServer]) -> None:

@@ -338,6 +338,43 @@ def test_a_client_that_asks_for_the_answer_as_well_gets_one_answer() -> None:
     assert len(talk.of(events.ResponseEnded)) == 2
 
 
+def test_a_client_may_ask_for_the_answer_before_it_begins() -> None:
+    """It is then as the client wants it."""
+    talk = talking([TextDelta("Let me see to the light at once."), ON], [DONE])
+    none = Toolbox((Tool("mine"),), "none")
+
+    async def ask_early(talk: Conversation) -> None:
+        await type_it(talk, 0.0)
+        while not talk.of(events.RemoteReturned):
+            await talk.hush(0.032)
+        await talk.ask(events.CreateResponse(output="text", toolbox=none, request_id="first"))
+        await talk.hush(5.0)
+        await talk.ask(events.CreateResponse(output="text"))
+        await talk.hush(2.0)
+
+    talk.hold(ask_early)
+    assert rejected(talk) == []
+    assert talk.of(events.ResponseEnded)[1].item.parts == (Text(DONE.text),)
+    assert [box.choice for box in talk.llm.toolboxes] == ["auto", "none", "auto"]
+
+
+@pytest.mark.parametrize(("after_s", "responses"), [(0.5, 2), (3.0, 3)])
+def test_a_client_that_asks_when_the_answer_has_just_been_given_has_got_it(after_s: float, responses: int) -> None:
+    """Written answers are quick."""
+    talk = talking([ON], [DONE])
+
+    async def ask_late(talk: Conversation) -> None:
+        await type_it(talk, 1.0, output="text")
+        assert len(talk.of(events.ResponseEnded)) == 2
+        await asyncio.sleep(after_s)
+        await talk.ask(events.CreateResponse(output="text"))
+        await asyncio.sleep(1.0)
+
+    talk.hold(ask_late)
+    assert len(talk.of(events.ResponseStarted)) == responses
+    assert rejected(talk) == []
+
+
 @pytest.mark.parametrize("asked", [events.CreateResponse(input=(), request_id="x"), None])
 def test_what_is_not_a_request_for_that_answer_is_refused_as_ever(asked: events.CreateResponse | None) -> None:
     talk = talking([ON], [DONE])
