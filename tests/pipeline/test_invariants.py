@@ -6,10 +6,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline import events
+from pipeline.engines import Adjusted, Bridge, Finish, Routed, TakenBack, TextDelta
 from pipeline.history import Item, Text
 from pipeline.settings import Settings, TurnTaking
-from tests.pipeline.doubles import Conversation, ScriptedLlm, ScriptedStt, ScriptedTts, ScriptedTurnDetector
+from tests.pipeline.doubles import (
+    WAIT,
+    Conversation,
+    RoutedLlm,
+    ScriptedLlm,
+    ScriptedStt,
+    ScriptedTts,
+    ScriptedTurnDetector,
+)
 
+BRIDGE = "Let me look."
 MODES = st.sampled_from(["semantic", "silence", "manual"])
 STEPS = st.one_of(
     st.tuples(st.just("say"), st.floats(0.05, 1.5)),
@@ -17,7 +27,21 @@ STEPS = st.one_of(
     st.tuples(st.just("wait"), st.floats(0.0, 3.0)),
     st.tuples(
         st.sampled_from(
-            ["commit", "clear", "create", "respond", "beside", "cancel", "truncate", "delete", "break", "mend"]
+            [
+                "commit",
+                "clear",
+                "create",
+                "respond",
+                "beside",
+                "cancel",
+                "truncate",
+                "delete",
+                "break",
+                "mend",
+                "announce",
+                "leave",
+                "return",
+            ]
         ),
         st.floats(0.0, 3.0),
     ),
@@ -57,19 +81,58 @@ async def act(talk: Conversation, what: str, amount: float | str, number: int) -
             engine.error = RuntimeError("broken")
         case "mend", _:
             talk.stt.error = talk.llm.error = talk.tts.error = None
+        case "announce", _:
+            await talk.ask(events.Announce(f"Timer {number} is over."))
+        case "leave", _:
+            await talk.ask(events.ClientLeft())
+        case "return", float(seconds):
+            await talk.ask(events.ClientReturned(seconds / 10))
         case "update", str(mode):
             taking = TurnTaking(mode=mode)  # type: ignore[arg-type]
             await talk.ask(events.Update(Settings(instructions="Be brief.", turn_taking=taking)))
 
 
-@settings(max_examples=80)
+CLOUD = Routed("big", "cloud", "It needs thought.", "", "api.example.com")
+LLMS = st.one_of(
+    st.builds(lambda: ScriptedLlm(["It is noon now. The sun stands high."])),
+    st.builds(
+        lambda scripts: RoutedLlm(scripts=[[CLOUD, *script, Finish("stop", 9, 0, 3)] for script in scripts]),
+        st.lists(
+            st.lists(
+                st.sampled_from(
+                    [
+                        WAIT,
+                        0.3,
+                        2.0,
+                        TextDelta("It is noon now. "),
+                        TextDelta("The sun "),
+                        Bridge(BRIDGE),
+                        TakenBack("The sun "),
+                        Routed("den", "lan", "The cloud is down."),
+                        Routed("embedded", "device", "The cloud is down."),
+                        Adjusted(volume=0.3, speed=1.3),
+                        ConnectionError("cut"),
+                    ]
+                ),
+                max_size=7,
+            ),
+            min_size=1,
+            max_size=3,
+        ),
+    ),
+)
+
+
+@settings(max_examples=150)
 @given(
+    LLMS,
     st.lists(STEPS, max_size=14),
     st.lists(st.floats(0, 1), min_size=1, max_size=4),
     st.lists(st.sampled_from(["", "stop", "what time is it"]), min_size=1, max_size=4),
     st.builds(TurnTaking, interrupt_response=st.booleans(), create_response=st.booleans(), speculate=st.booleans()),
 )
 def test_conversations_keep_their_promises(
+    llm: ScriptedLlm,
     script: list[tuple[str, float | str]],
     scores: list[float],
     texts: list[str],
@@ -79,7 +142,7 @@ def test_conversations_keep_their_promises(
         turn=ScriptedTurnDetector(scores),
         stt=ScriptedStt(texts),
         live=ScriptedStt(["what", "what time"], takes_s=0.05),
-        llm=ScriptedLlm(["It is noon now. The sun stands high."]),
+        llm=llm,
         tts=ScriptedTts(),
         settings=Settings(turn_taking=taking),
     )
@@ -87,8 +150,9 @@ def test_conversations_keep_their_promises(
     async def hold(talk: Conversation) -> None:
         for number, (what, amount) in enumerate(script):
             await act(talk, what, amount, number)
+        await talk.ask(events.ClientReturned(0.0))
         await talk.hush(3.0)
-        await asyncio.sleep(20.0)
+        await asyncio.sleep(20.0 + 4.0 * sum(what == "announce" for what, _ in script))
 
     talk.hold(hold)
     check(talk)
@@ -113,6 +177,7 @@ def check(talk: Conversation) -> None:
                 said[response_id], sent_s[response_id] = "", 0.0
             case events.ResponseText(response_id=response_id, text=text):
                 said[response_id] += text  # nothing of a response outside its time
+                assert BRIDGE not in text
             case events.ResponseAudio(response_id=response_id, samples=samples):
                 assert response_id in said
                 sent_s[response_id] += len(samples) / 24_000
