@@ -275,7 +275,7 @@ class Floor:
         asker = self._conversation.asker(settings, self._context.new_id("resp"))
         told = requested(asked or events.CreateResponse(), known, settings, asker)
         if before is not None:
-            told = replace(told, toolbox=before.calls.next_toolbox(before.sequel and before.sequel.toolbox))
+            told = replace(told, toolbox=before.calls.next_toolbox(before.sequel.toolbox if before.sequel else None))
         turn = self._begin(told, settings, None, None, moments)
         turn.calls.rounds = 1 if before is None else before.calls.rounds + 1
         turn.known, turn.asked, turn.began = known, asked, _now()
