@@ -29,7 +29,7 @@ from pipeline.engines import (
     VoiceStream,
 )
 from pipeline.lanes import Lane, Lanes
-from pipeline.tool_servers import ListedTool, ToolServer, ToolServers
+from pipeline.tool_servers import ListedTool, ToolError, ToolFailure, ToolServer, ToolServers
 
 T = TypeVar("T")
 
@@ -209,11 +209,25 @@ class _ToolServers:
         self._calls = calls
 
     async def tools(self, server: ToolServer) -> tuple[ListedTool, ...]:
-        return await self._calls.answer("tools.list", {"text": server.label}, self._servers.tools(server))
+        return await self._note("tools.list", {"text": server.label}, self._servers.tools(server))
 
     async def call(self, server: ToolServer, name: str, arguments: str) -> str:
         work = self._servers.call(server, name, arguments)
-        return await self._calls.answer("tools.call", called(server, name, arguments), work)
+        return await self._note("tools.call", called(server, name, arguments), work)
+
+    async def _note(self, kind: str, arguments: Mapping[str, object], work: Awaitable[T]) -> T:
+        # Why a tool fails is a result like any other: all of it is noted, and not only its words.
+        result = await self._calls.answer(kind, arguments, _settled(work))
+        if isinstance(result, ToolFailure):
+            raise ToolError(result)
+        return result
+
+
+async def _settled(work: Awaitable[T]) -> T | ToolFailure:
+    try:
+        return await work
+    except ToolError as error:
+        return error.failure
 
 
 class _Lanes(Lanes):

@@ -163,23 +163,18 @@ class _ToolServers:
         self._calls = calls
 
     async def tools(self, server: ToolServer) -> tuple[ListedTool, ...]:
-        found: tuple[ListedTool, ...] = await self._ask("tools.list", {"text": server.label})
+        found: tuple[ListedTool, ...] = _outcome(await self._calls.answer("tools.list", {"text": server.label}))
         return found
 
     async def call(self, server: ToolServer, name: str, arguments: str) -> str:
-        returned: str = await self._ask("tools.call", called(server, name, arguments))
+        returned: str = _outcome(await self._calls.answer("tools.call", called(server, name, arguments)))
         return returned
 
-    async def _ask(self, kind: str, arguments: dict[str, object]) -> Any:
-        try:
-            return await self._calls.answer(kind, arguments)
-        except ReplayError:
-            raise
-        except Exception as error:
-            if type(error).__name__ != ToolError.__name__:
-                raise
-            # Of a recorded error, only its kind and its words are known.
-            raise ToolError(ToolFailure("tool_execution_error", str(error))) from None
+
+def _outcome(result: Any) -> Any:
+    if isinstance(result, ToolFailure):
+        raise ToolError(result)
+    return result
 
 
 class _Lanes(Lanes):
