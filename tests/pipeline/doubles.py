@@ -239,6 +239,7 @@ class ScriptedServers:
     called: list[tuple[str, str, str]] = field(default_factory=list)
     cancelled: list[str] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
+    running: int = 0
 
     async def tools(self, server: ToolServer) -> tuple[ListedTool, ...]:
         self.asked.append(server.label)
@@ -250,11 +251,14 @@ class ScriptedServers:
 
     async def call(self, server: ToolServer, name: str, arguments: str) -> str:
         self.called.append((server.label, name, arguments))
+        self.running += 1
         try:
             await asyncio.sleep(self.takes_s)
         except asyncio.CancelledError:
             self.cancelled.append(name)
             raise
+        finally:
+            self.running -= 1
         result = self.results[name]
         if isinstance(result, Exception):
             raise result
