@@ -8,7 +8,7 @@ from typing import TypeAlias
 from pipeline.engines import Adjusted, Asker, Engines, Transcript
 from pipeline.errors import StageError
 from pipeline.events import Event, Request
-from pipeline.moves import Sounds, WasSaid
+from pipeline.moves import Sounds, Tick, WasSaid
 from pipeline.tool_servers import ListedTool, ToolFailure, ToolServer
 from pipeline.turn import TurnOutput
 
@@ -79,7 +79,7 @@ class CarriedOut:
 Note: TypeAlias = Partial | Heard | Read | Written | CaughtUp | Listed | CarriedOut
 """What the session's own tasks have found out."""
 
-Entry: TypeAlias = Request | TurnOutput | Adjusted | Sounds | WasSaid | Note
+Entry: TypeAlias = Request | TurnOutput | Adjusted | Tick | Sounds | WasSaid | Note
 """Whatever a session deals with, one after the other."""
 
 

@@ -47,6 +47,10 @@ _ECHO_TAIL_S: Final = 1.0
 """After a reply, for so long its sound may still come in: the client's buffer, the room."""
 _ECHO_LOOK_S: Final = 0.192
 """Voice that is enough to know an echo by; a user who talks over it is noticed the sooner."""
+_PAUSE_S: Final = 0.5
+"""Sound that comes no more for so long is over: the button was let go."""
+_QUESTION_S: Final = 20.0
+"""A question that is asked with a button held takes no longer, mostly."""
 _ANYBODY: Final = Asker()
 _SILENCE: Final = "(I have said nothing for a while. Ask me in a few words whether I am still there.)"
 """What a user's silence means for the model."""
@@ -91,6 +95,8 @@ class Session:
         self._speed: float | None = None  # that the user asked for; None: as the client's settings have it
         # When more waits than anybody wants to hear, the oldest is left out.
         self._announcements: deque[str] = deque(maxlen=16)
+        self._look_again: asyncio.Task[None] | None = None
+        self._sound_at = float("-inf")  # when sound came in last
 
     async def put(self, request: events.Request) -> None:
         """Hand in what the client sent. Sound never waits: when too much of it does, the oldest is dropped."""
@@ -102,7 +108,7 @@ class Session:
 
     async def run(self) -> None:
         """Hold the conversation until cancelled."""
-        self._voice_at = asyncio.get_running_loop().time()
+        self._voice_at = _now()
         async with self._tasks:
             self._spawn(self._prefill())
             await self._remote.find_out(self._settings.tool_servers)
@@ -251,13 +257,30 @@ class Session:
 
     async def _speak_up(self) -> None:
         """Say what a tool has returned, or what is to be announced, one thing after the other, when nobody speaks."""
-        if self._floor.taken or self._taker.state not in _SILENT:
+        waits = self._approvals.lead_on or self._announcements
+        if not waits or self._floor.taken or self._taker.state not in _SILENT:
+            return
+        if self._may_be_asked:
+            if self._look_again is None or self._look_again.done():
+                self._look_again = self._spawn(self._tick_later(_PAUSE_S))
             return
         if self._approvals.lead_on:
             self._approvals.lead_on = False
             await self._floor.go_on(self._settings)
-        elif self._announcements:
+        else:
             await self._floor.announce(self._announcements.popleft(), self._settings)
+
+    @property
+    def _may_be_asked(self) -> bool:
+        """Whether the user may be talking without anybody who listens for a voice: push to talk."""
+        if self._settings.turn_taking.mode != "manual" or _now() - self._sound_at >= _PAUSE_S:
+            return False
+        # What was just committed is about to be asked; a client that always sends isn't waited for.
+        return len(self._listening.held()) < _QUESTION_S * INPUT_RATE
+
+    async def _tick_later(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        await self._context.post(moves.Tick())
 
     async def _commit(self) -> None:
         if self._settings.turn_taking.mode != "manual":
@@ -271,7 +294,7 @@ class Session:
             message = f"The buffer holds {1000 * len(audio) // INPUT_RATE} ms of audio: a commit needs at least 100 ms."
             raise RequestError("input_audio_buffer_commit_empty", message)
         self._listening.release()
-        self._voice_at = asyncio.get_running_loop().time()
+        self._voice_at = _now()
         item = Item(self._context.new_id("item"), "user", (Spoken(None, audio),))
         await self._conversation.add_utterance(item, self._settings)
 
@@ -283,6 +306,7 @@ class Session:
             message = f"{lost_s:.1f} s of audio came faster than it could be listened to and was dropped."
             await self._context.emit(events.Rejected("input_audio_dropped", message, fault="server"))
         self._listening.append(samples)
+        self._sound_at = _now()
         if self._settings.turn_taking.mode == "manual":
             self._listening.skip_windows()
             if self._listening.overflows():
@@ -306,13 +330,13 @@ class Session:
             voice, now_s = self._listening.voice(_ECHO_LOOK_S), self._listening.now_s
             if any(each.may_echo(_ECHO_TAIL_S) and each.echo.is_echo(voice, now_s) for each in self._speakers):
                 return replace(window, probability=0.0)
-        self._voice_at = asyncio.get_running_loop().time()
+        self._voice_at = _now()
         return window
 
     # --- Turn-taking ---
 
     async def _step(self, happened: moves.Input) -> None:
-        for action in self._taker.step(happened, asyncio.get_running_loop().time()):
+        for action in self._taker.step(happened, _now()):
             await self._act(action)
 
     async def _act(self, action: moves.Action) -> None:
@@ -397,3 +421,7 @@ class Session:
             await self._context.engines.llm.prefill(request)
         except Exception as error:  # noqa: BLE001 - it only saves time; a real failure shows in the first turn
             log.warning("The prompt could not be prepared: %s", type(error).__name__)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

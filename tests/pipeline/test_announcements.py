@@ -212,6 +212,29 @@ def test_it_waits_for_a_reply_though_the_user_s_words_were_taken_back() -> None:
     assert said(talk) == [LONG.answers[0], PASTA.text]
 
 
+@pytest.mark.parametrize(
+    ("held_s", "after_s", "first"),
+    [(2.0, None, "It is noon."), (2.0, 0.6, PASTA.text), (25.0, None, PASTA.text)],
+)
+def test_with_push_to_talk_it_waits_while_the_button_is_held(held_s: float, after_s: float | None, first: str) -> None:
+    """It doesn't wait for a button that was let go without a question, nor for a client that always sends."""
+    talk = Conversation(settings=taking(mode="manual"))
+
+    async def ring(talk: Conversation) -> None:
+        await talk.say(0.2)
+        await talk.ask(PASTA)
+        await talk.say(held_s)
+        if after_s is not None:
+            await asyncio.sleep(after_s)
+        await talk.ask(events.Commit())
+        await talk.ask(events.CreateResponse(output="text"))
+        await asyncio.sleep(10.0)
+
+    talk.hold(ring)
+    assert said(talk)[0] == first
+    assert PASTA.text in said(talk)
+
+
 def test_a_voice_that_fails_fails_it_and_the_session_goes_on() -> None:
     talk = Conversation()
     talk.tts.error = RuntimeError("no voice")
