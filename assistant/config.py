@@ -239,6 +239,27 @@ class Budget(_Section):
         return zone
 
 
+class McpTool(_Section):
+    """An MCP server whose tools every session has."""
+
+    label: str = Field(pattern=r"^[a-zA-Z][a-zA-Z0-9_-]{0,63}$")
+    url: str = Field(pattern=r"^https?://[^@]+$")
+    key_env: str = ""
+    """The environment variable that holds its access token."""
+    allowed_tools: tuple[str, ...] | None = None
+    require_approval: Literal["always", "never"] = "never"
+
+
+class Tools(_Section):
+    """What the server may have carried out by others."""
+
+    mcp_servers: tuple[str, ...]
+    mcp_timeout_s: float = Field(gt=0, le=600)
+    mcp_max_tools: int = Field(ge=1)
+    mcp_max_result_chars: int = Field(ge=100)
+    mcp: tuple[McpTool, ...]
+
+
 class Log(_Section):
     """What is logged."""
 
@@ -266,6 +287,7 @@ class Config(_Section):
     memory: Memory
     privacy: Privacy
     budget: Budget
+    tools: Tools
     log: Log
 
     @field_validator("backends")

@@ -18,10 +18,11 @@ from pipeline.errors import RequestError
 from pipeline.gate import Gate
 from pipeline.history import call_item
 from pipeline.outcome import Outcome, outcome
+from pipeline.remote_tools import own
 from pipeline.reply import Reply
 from pipeline.response_input import ResponseInput
 from pipeline.settings import Settings
-from pipeline.turn import Bridges, Calls, Done, Goes, Measured, Reached, Says, Sound, TurnOutput, run_turn
+from pipeline.turn import Bridges, Calls, Done, Goes, Measured, Reached, Returned, Says, Sound, TurnOutput, run_turn
 
 MOST: Final = 4
 """At once: they share two cores with the conversation."""
@@ -59,7 +60,9 @@ class Asides:
         known = ResponseInput(asked.input, self._conversation, self._context, settings)
         context = self._context
         asker = self._conversation.asker(settings, context.new_id("resp"))
-        brief = replace(requested(asked, known, settings, asker), apologise=False)  # it isn't the user who waits
+        brief = requested(asked, known, settings, asker)
+        # It isn't the user who waits; and what the conversation knows nothing of has nothing carried out.
+        brief = replace(brief, ready=known.ready, apologise=False, toolbox=own(brief.toolbox))
         may_call = brief.toolbox.may_call
         reply = Reply(asker.turn, context.new_id("item"), brief.output, may_call=may_call)
         reply.begun = not may_call
@@ -91,7 +94,7 @@ class Asides:
             return
         reply = aside.reply
         match output:
-            case Reached():
+            case Reached() | Returned():
                 pass
             case Goes(routed=routed):
                 await self._context.emit(events.ResponseRouted(reply.response_id, routed))

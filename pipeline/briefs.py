@@ -6,7 +6,6 @@ from dataclasses import replace
 from pipeline.engines import Asker, ChatRequest
 from pipeline.events import CreateResponse
 from pipeline.history import Item, prompt
-from pipeline.response_input import ResponseInput
 from pipeline.settings import Settings
 from pipeline.turn import Brief
 
@@ -34,13 +33,12 @@ def brief(
 
 
 def requested(
-    asked: CreateResponse, known: ResponseInput, settings: Settings, asker: Asker, question: str | None = None
+    asked: CreateResponse, known: Iterable[Item], settings: Settings, asker: Asker, question: str | None = None
 ) -> Brief:
     """Return the brief of a turn that a client asked for: what it left open is as in the settings."""
     instructions = settings.instructions if asked.instructions is None else asked.instructions
     return replace(
         brief(settings, instructions, known, asker, question),
-        ready=known.ready,
         output=asked.output or settings.output,
         voice=asked.voice or settings.voice,
         max_tokens=asked.max_output_tokens or settings.max_output_tokens,

@@ -9,6 +9,7 @@ from pipeline.engines import Adjusted, Asker, Engines, Transcript
 from pipeline.errors import StageError
 from pipeline.events import Event, Request
 from pipeline.moves import Sounds, Tick, WasSaid
+from pipeline.tool_servers import ListedTool, ToolFailure, ToolServer
 from pipeline.turn import TurnOutput
 
 
@@ -59,9 +60,26 @@ class CaughtUp:
     absence: int
 
 
-Entry: TypeAlias = (
-    Request | TurnOutput | Adjusted | Tick | Sounds | WasSaid | Partial | Heard | Read | Written | CaughtUp
-)
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What a server's tools are, or why that can't be known."""
+
+    server: ToolServer
+    tools: tuple[ListedTool, ...] | ToolFailure
+
+
+@dataclass(frozen=True, slots=True)
+class CarriedOut:
+    """What came of a call that the user was asked to allow."""
+
+    item_id: str
+    outcome: str | ToolFailure
+
+
+Note: TypeAlias = Partial | Heard | Read | Written | CaughtUp | Listed | CarriedOut
+"""What the session's own tasks have found out."""
+
+Entry: TypeAlias = Request | TurnOutput | Adjusted | Tick | Sounds | WasSaid | Note
 """Whatever a session deals with, one after the other."""
 
 

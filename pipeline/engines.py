@@ -13,6 +13,7 @@ from typing import Final, Literal, Protocol, TypeAlias
 
 from audio.types import Samples, Transcript
 from pipeline.lanes import Lanes
+from pipeline.tool_servers import NoToolServers, RemoteTool, ToolServers
 
 __all__ = [
     "NO_TOOLS",
@@ -28,6 +29,7 @@ __all__ = [
     "LanguageModel",
     "NamedTool",
     "Picture",
+    "RemoteChoice",
     "Routed",
     "Sampling",
     "SpeechToText",
@@ -107,12 +109,14 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A function that the client can run."""
+    """A function that the model can call."""
 
     name: str
     description: str = ""
     parameters: str = '{"type": "object", "properties": {}}'
     """The JSON Schema of its arguments, an object, as JSON text."""
+    remote: RemoteTool | None = None
+    """Where the session has it carried out; None where the client runs it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +126,18 @@ class NamedTool:
     name: str
 
 
-ToolChoice: TypeAlias = Literal["auto", "none", "required"] | NamedTool
+@dataclass(frozen=True, slots=True)
+class RemoteChoice:
+    """The tool of a server that must be called, by the server's own name; without one, any of its tools.
+
+    Before a model is asked it becomes one of the others, since only then is it known what the server has.
+    """
+
+    label: str
+    name: str | None = None
+
+
+ToolChoice: TypeAlias = Literal["auto", "none", "required"] | NamedTool | RemoteChoice
 """auto: the model answers or calls as it sees fit; none: it answers; required: it calls some function."""
 
 
@@ -140,6 +155,10 @@ class Toolbox:
     def may_call(self) -> bool:
         """Whether an answer may call something."""
         return bool(self.tools) and self.choice != "none"
+
+    def remote(self, name: str) -> RemoteTool | None:
+        """Return where the tool that the model knows by this name is carried out; None where the client runs it."""
+        return next((tool.remote for tool in self.tools if tool.name == name), None)
 
 
 NO_TOOLS: Final = Toolbox()
@@ -335,3 +354,5 @@ class Engines:
     tts: TextToSpeech
     lanes: Lanes = field(default_factory=lambda: Lanes(2))
     """Who may work now."""
+    tools: ToolServers = field(default_factory=NoToolServers)
+    """The servers whose tools this session may have carried out."""

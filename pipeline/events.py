@@ -9,6 +9,7 @@ from pipeline.engines import Routed, Toolbox
 from pipeline.history import Item
 from pipeline.settings import Settings
 from pipeline.timings import Timings
+from pipeline.tool_servers import ToolFailure, ToolServer
 
 # --- In: what a client may ask for. `request_id` is the client's own, echoed when the request is refused. ---
 
@@ -95,6 +96,8 @@ class CreateResponse:
     max_output_tokens: int | None = None
     request_id: str | None = None
     toolbox: Toolbox | None = None
+    tool_servers: tuple[ToolServer, ...] | None = None
+    """Whose tools may be called as well."""
     beside: bool = False
     """Beside the conversation: nothing of it gets into the history, and it may run while another one does."""
     input: tuple[Item | ItemReference, ...] | None = None
@@ -310,6 +313,58 @@ class ToolCalled:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolsAsked:
+    """A server is asked for its tools: `item_id` (its ItemAdded came before) will hold them."""
+
+    item_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolsListed:
+    """What a server's tools are; or why that can't be known, and then the item has none."""
+
+    item: Item
+    failure: ToolFailure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteCalled:
+    """The answer calls a tool that the session has carried out, now or when the user allows it."""
+
+    response_id: str
+    item: Item
+    previous_item_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalAsked:
+    """The user is asked to allow a call: the client answers with an item that holds an Approval."""
+
+    response_id: str
+    item: Item
+    previous_item_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteRuns:
+    """A call that the user has allowed is carried out."""
+
+    item: Item
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteReturned:
+    """What came of a call; `response_id` is None when its response was over by then.
+
+    `cancelled`: nothing follows from it, since the user has taken the floor, or the client has stopped the response.
+    """
+
+    response_id: str | None
+    item: Item
+    cancelled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class ResponseText:
     """The next words of the answer: spoken ones of an audio response, written ones of a text response."""
 
@@ -416,6 +471,9 @@ class Rejected:
     fault: Literal["client", "server"] = "client"
 
 
+RemoteEvent: TypeAlias = ToolsAsked | ToolsListed | RemoteCalled | ApprovalAsked | RemoteRuns | RemoteReturned
+"""What concerns the tools of servers."""
+
 Event: TypeAlias = (
     SettingsUpdated
     | SpeechStarted
@@ -440,6 +498,7 @@ Event: TypeAlias = (
     | SpeechAdjusted
     | ReplyHeard
     | ToolCalled
+    | RemoteEvent
     | ResponseEnded
     | TurnTimed
     | Rejected

@@ -6,9 +6,9 @@ long as they stay the utterance's, and replaced when they don't.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field, replace
-from typing import assert_never
+from typing import Final, assert_never
 
 from audio.types import INPUT_RATE, Samples
 from pipeline import events, moves
@@ -19,13 +19,30 @@ from pipeline.echo import EchoGuard
 from pipeline.engines import Routed, ToolCall, Transcript
 from pipeline.errors import RequestError, StageError
 from pipeline.gate import Gate
-from pipeline.history import Item, Spoken, call_item
+from pipeline.history import ApprovalRequest, Item, Spoken
 from pipeline.outcome import Outcome, outcome
+from pipeline.remote_calls import RemoteCalls
 from pipeline.reply import Moments, Reply
 from pipeline.response_input import ResponseInput
 from pipeline.settings import Settings
-from pipeline.turn import Bridges, Brief, Calls, Done, Goes, Measured, Reached, Says, Sound, TurnOutput, run_turn
+from pipeline.turn import (
+    Bridges,
+    Brief,
+    Calls,
+    Done,
+    Goes,
+    Measured,
+    Reached,
+    Returned,
+    Says,
+    Sound,
+    TurnOutput,
+    run_turn,
+)
 from pipeline.utterance import Utterance, same_words
+
+_ASK_S: Final = 2.0
+"""A client that asks for the answer to what a tool has returned does so at once: after this long, it asks for more."""
 
 
 @dataclass(slots=True)
@@ -41,6 +58,16 @@ class _Turn:
     reply: Reply
     gate: Gate
     task: asyncio.Task[None]
+    calls: RemoteCalls
+    known: Iterable[Item]
+    """What it answers, besides the question."""
+    asked: events.CreateResponse | None = None
+    """The client's request for it, without its input."""
+    sequel: events.CreateResponse | None = None
+    """The client has asked already for the response that goes on with what the tools return."""
+    since: str | None = None
+    """Of such a response: the newest message when it began. None as soon as the client has asked for it, too."""
+    began: float = 0.0
     routes: list[Routed] = field(default_factory=list)
     """Who answered, so far."""
     announces: bool = False
@@ -54,6 +81,15 @@ class _Turn:
     def answers(self, item_id: str, words: Transcript) -> bool:
         """Tell whether this is the answer to these words."""
         return self.item_id == item_id and self.question is not None and same_words(self.question, words.text)
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """A response that went on after a tool, by itself, and is over."""
+
+    newest: str | None
+    """The newest message by then."""
+    began: float
 
 
 class Floor:
@@ -76,6 +112,7 @@ class Floor:
         self._replying: _Turn | None = None  # has the floor
         self._cut: str | None = None  # the last response, if a client's truncation ended it
         self._void: str | None = None  # the message of the last reply that was taken back
+        self._told: _Told | None = None  # the last response, if it went on after a tool and nobody asked for it
         self._held = False  # the user may be taking the floor: nothing more is sent
         self._absences = 0  # of the client, so far
         self._absent = False  # nobody listens, or somebody has yet to hear what was sent: nothing more is
@@ -186,7 +223,12 @@ class Floor:
     async def respond(
         self, asked: events.CreateResponse, voice_end: float, settings: Settings, question: str | None = None
     ) -> None:
-        """Answer now; `question` is asked after the messages. Raises RequestError while the floor is taken."""
+        """Answer now; `question` is asked after the messages. Raises RequestError while the floor is taken.
+
+        Clients that ask for the answer to what a tool has returned get the one that is under way already.
+        """
+        if self._answers(asked):
+            return
         if self.taken:
             raise RequestError(
                 "conversation_already_has_active_response",
@@ -195,11 +237,54 @@ class Floor:
         known = ResponseInput(asked.input, self._conversation, self._context, settings)
         await self.discard()
         asker = self._conversation.asker(settings, self._context.new_id("resp"))
-        told = requested(asked, known, settings, asker, question)
+        told = replace(requested(asked, known, settings, asker, question), ready=known.ready)
         turn = self._begin(told, settings, None, None, Moments(voice_end))
+        turn.known, turn.asked = known, replace(asked, input=None)
         turn.moments.commit = _now()
         await self._step(moves.ReplyStarted())
-        await self._reply(turn, replace(asked, input=None))
+        await self._reply(turn)
+
+    def _answers(self, asked: events.CreateResponse) -> bool:
+        """Tell whether that is asked for which comes by itself, or has just come, after a tool has returned."""
+        turn = self._replying
+        if asked.input is not None:
+            return False
+        if turn is not None and turn.calls.lead_on and turn.sequel is None:
+            turn.sequel = asked
+            return True
+        last, self._told = self._told, None
+        if turn is not None and turn.since is not None:
+            # Otherwise the client has said something since.
+            if self._conversation.history.last_id in (turn.since, turn.reply.item_id, *turn.calls.items):
+                turn.since = None
+                return True
+        elif turn is None and last is not None:
+            return last.newest == self._conversation.history.last_id and _now() - last.began < _ASK_S
+        return False
+
+    async def go_on(self, settings: Settings) -> None:
+        """Answer what a tool has returned whose call the user had to allow. The floor must be free."""
+        await self.discard()
+        await self._step(moves.ReplyStarted())
+        await self._continue(None, settings, Moments(_now(), commit=_now()))
+
+    async def _continue(self, before: _Turn | None, settings: Settings, moments: Moments) -> None:
+        """Let the model go on with what tools have returned, after the response `before` if there is one."""
+        history = self._conversation.history
+        known = list(history if before is None else before.known)
+        asked = None if before is None else before.sequel or before.asked
+        if before is not None:
+            there = {item.id for item in known}
+            known += [item for item in before.calls.items.values() if item.id not in there]
+        asker = self._conversation.asker(settings, self._context.new_id("resp"))
+        told = requested(asked or events.CreateResponse(), known, settings, asker)
+        if before is not None:
+            told = replace(told, toolbox=before.calls.next_toolbox(before.sequel.toolbox if before.sequel else None))
+        turn = self._begin(told, settings, None, None, moments)
+        turn.calls.rounds = 1 if before is None else before.calls.rounds + 1
+        turn.known, turn.asked, turn.began = known, asked, _now()
+        turn.since = None if before is not None and before.sequel else history.last_id
+        await self._reply(turn)
 
     async def announce(self, text: str, settings: Settings) -> None:
         """Say this, as a reply that nobody asked for. The floor must be free."""
@@ -305,11 +390,27 @@ class Floor:
                 await self._bridge(turn.reply, text)
             case Sound(samples=samples):
                 await self._sound(turn, samples)
-            case Calls(call=call):
-                await self._call(turn.reply, call)
-            case Done():
-                await self._end_reply(outcome(output))  # its gate was open: it is the turn that replies
-                await self._yield()
+            case Calls() | Returned() | Done():
+                await self._move_on(turn, output)
+            case _:
+                assert_never(output)
+
+    async def _move_on(self, turn: _Turn, output: Calls | Returned | Done) -> None:
+        """Do what a turn, whose gate was open and which therefore replies, has called for, or what follows its end."""
+        match output:
+            case Calls(call=call, number=number):
+                await self._call(turn, number, call)
+            case Returned(number=number, outcome=returned):
+                await self._tell_outcome(turn, turn.calls.returned(number, returned))
+            case Done(error=error):
+                held = self._held
+                await self._end_reply(outcome(output))
+                if turn.calls.lead_on and error is None:
+                    self._held = held
+                    moments = Moments(turn.moments.voice_end, turn.moments.commit, turn.moments.transcript)
+                    await self._continue(turn, turn.settings, moments)
+                else:
+                    await self._yield()
             case _:
                 assert_never(output)
 
@@ -327,11 +428,21 @@ class Floor:
             previous = self._begin_message(reply)
             await self._context.emit(events.MessageStarted(reply.response_id, reply.item_id, previous))
 
-    async def _call(self, reply: Reply, call: ToolCall) -> None:
-        reply.called = True
-        item = call_item(call, self._context.new_id)
-        previous = self._conversation.history.add(item)
-        await self._context.emit(events.ToolCalled(reply.response_id, item, previous))
+    async def _call(self, turn: _Turn, number: int, call: ToolCall) -> None:
+        turn.reply.called = True
+        response = turn.reply.response_id
+        for item in turn.calls.call(number, call, self._context.new_id):
+            previous = self._conversation.history.add(item)
+            if item.remote is not None:
+                await self._context.emit(events.RemoteCalled(response, item, previous))
+            elif isinstance(item.parts[0], ApprovalRequest):
+                await self._context.emit(events.ApprovalAsked(response, item, previous))
+            else:
+                await self._context.emit(events.ToolCalled(response, item, previous))
+
+    async def _tell_outcome(self, turn: _Turn, item: Item, *, cancelled: bool = False) -> None:
+        self._conversation.history.replace(item)
+        await self._context.emit(events.RemoteReturned(turn.reply.response_id, item, cancelled))
 
     async def _sound(self, turn: _Turn, samples: Samples) -> None:
         reply = turn.reply
@@ -367,7 +478,8 @@ class Floor:
         gate = Gate()
         task = context.spawn(run_turn(self._numbers, told, context.engines, gate, context.post))
         reply = Reply(told.asker.turn, context.new_id("item"), told.output, may_call=told.toolbox.may_call)
-        return _Turn(self._numbers, settings, item_id, question, moments, reply, gate, task)
+        calls, known = RemoteCalls(told.toolbox), self._conversation.history
+        return _Turn(self._numbers, settings, item_id, question, moments, reply, gate, task, calls, known)
 
     async def admit(self) -> None:
         """Let the waiting utterance into the conversation, once its words are known and the floor is free."""
@@ -416,7 +528,7 @@ class Floor:
             seconds = len(audio) / INPUT_RATE
             await self._conversation.tell_words(utterance.id, words, seconds, utterance.settings)
 
-    async def _reply(self, turn: _Turn, asked: events.CreateResponse | None = None) -> None:
+    async def _reply(self, turn: _Turn) -> None:
         self._replying = turn
         turn.gate.commit()
         self._cut = None
@@ -425,7 +537,7 @@ class Floor:
         item_id, previous = None, None
         if not reply.may_call:
             item_id, previous = reply.item_id, self._begin_message(reply)
-        start = events.ResponseStarted(reply.response_id, item_id, previous, reply.output, asked)
+        start = events.ResponseStarted(reply.response_id, item_id, previous, reply.output, turn.asked)
         await self._context.emit(start)
         for routed in turn.routes:
             await self._context.emit(events.ResponseRouted(reply.response_id, routed))
@@ -447,6 +559,8 @@ class Floor:
         self._held = False
         self._last_reply_end = _now()
         await turn.stop()
+        for call in turn.calls.cancel():
+            await self._tell_outcome(turn, call, cancelled=True)
         reply = turn.reply
         item = outcome.item(reply, _now())
         self._conversation.history.replace(item)
@@ -457,6 +571,7 @@ class Floor:
             timed = events.TurnTimed(reply.response_id, turn.moments.timings(), tuple(turn.routes))
             await self._context.emit(timed)
         await self._context.emit(outcome.told(reply, item))
+        self._told = None if turn.since is None else _Told(self._conversation.history.last_id, turn.began)
 
     async def _yield(self) -> None:
         """Give the floor to the turn that waits for it, or back to the user."""

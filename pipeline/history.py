@@ -8,11 +8,13 @@ from typing import Final, Literal, TypeAlias, assert_never
 from audio.types import Samples
 from pipeline.engines import ChatMessage, Picture, ToolCall
 from pipeline.errors import RequestError
+from pipeline.tool_servers import ListedTool, RemoteTool, ToolFailure
 
 _CHARS_PER_S: Final = 15.0  # of unhurried English, where a clause's real length isn't known yet
 _PICTURE_CHARS: Final = 2000  # what a picture counts for in a prompt: models make a few hundred tokens of it
 _RUNNING: Final = "(still running: its result isn't known yet)"
 """What a call has returned that hasn't returned: a model that sees no result calls again."""
+_ASKED: Final = "(not carried out yet: the user has been asked for permission)"
 _CUT: Final = "… (cut here: it is too long)"
 
 
@@ -58,12 +60,63 @@ class ToolResult:
     output: str
 
 
-Part: TypeAlias = Text | Spoken | Picture | ToolCall | ToolResult
+@dataclass(frozen=True, slots=True)
+class RemoteCall:
+    """A call of a tool that the session has carried out, and what came of it."""
+
+    call: ToolCall
+    """By the model's name for the tool."""
+    tool: RemoteTool
+    request_id: str | None = None
+    """Of the item that asks the user to allow it."""
+    waits: bool = False
+    """They haven't answered yet."""
+    output: str | None = None
+    """What it returned; None while it runs, and where it failed."""
+    failure: ToolFailure | None = None
+
+    @property
+    def result(self) -> str:
+        """What the model is told of it."""
+        if self.failure is not None:
+            return f"(It failed: {self.failure.message})"
+        if self.output is not None:
+            return self.output
+        return _ASKED if self.waits else _RUNNING
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalRequest:
+    """Asks the user to allow a call."""
+
+    tool: RemoteTool
+    arguments: str
+    """A JSON object, as text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """The user allows a call, or doesn't."""
+
+    request_id: str
+    approves: bool
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolList:
+    """What a server's tools are."""
+
+    label: str
+    tools: tuple[ListedTool, ...] = ()
+
+
+Part: TypeAlias = Text | Spoken | Picture | ToolCall | ToolResult | RemoteCall | ApprovalRequest | Approval | ToolList
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One message of the conversation; or a call of a function or its result, which is the only part then."""
+    """One message of the conversation; or a call, its result, or what else concerns tools: then it has one part."""
 
     id: str
     role: Literal["user", "assistant", "system", "tool"]
@@ -84,7 +137,18 @@ class Item:
     @property
     def call(self) -> ToolCall | None:
         """The call that it is, if it is one."""
-        return next((part for part in self.parts if isinstance(part, ToolCall)), None)
+        calls = (part.call if isinstance(part, RemoteCall) else part for part in self.parts)
+        return next((call for call in calls if isinstance(call, ToolCall)), None)
+
+    @property
+    def remote(self) -> RemoteCall | None:
+        """The call of a remote tool that it is, if it is one."""
+        return next((part for part in self.parts if isinstance(part, RemoteCall)), None)
+
+    @property
+    def approval(self) -> Approval | None:
+        """The user's answer to a request for approval that it is, if it is one."""
+        return next((part for part in self.parts if isinstance(part, Approval)), None)
 
     @property
     def result(self) -> ToolResult | None:
@@ -98,7 +162,7 @@ def _words(part: Part) -> str | None:
             return text
         case Spoken(transcript):
             return transcript
-        case Picture() | ToolCall() | ToolResult():
+        case Picture() | ToolCall() | ToolResult() | RemoteCall() | ApprovalRequest() | Approval() | ToolList():
             return None
         case _:
             assert_never(part)
@@ -163,6 +227,7 @@ class History:
             message = f"There is an item {item.id!r} already: choose another id."
             raise RequestError("item_create_duplicate_item_id", message, "item.id")
         self._check_call(item)
+        self._check_approval(item)
         if after is None or after == self.last_id:
             before = self.last_id
             self._items[item.id] = item
@@ -192,6 +257,23 @@ class History:
         else:
             return
         raise RequestError("invalid_call_id", f"There {what}: {cure}.", "item.call_id")
+
+    def _check_approval(self, item: Item) -> None:
+        approval = item.approval
+        if approval is None:
+            return
+        asked = self._items.get(approval.request_id)
+        if asked is None or not isinstance(asked.parts[0], ApprovalRequest):
+            message = f"There is no mcp_approval_request {approval.request_id!r} in this conversation."
+            raise RequestError("invalid_value", message, "item.approval_request_id")
+        if self.waiting(approval.request_id) is None:
+            message = f"The request {approval.request_id!r} has been answered already."
+            raise RequestError("invalid_value", message, "item.approval_request_id")
+
+    def waiting(self, request_id: str) -> Item | None:
+        """Return the call that waits for the answer to this request; None when it doesn't, or not any more."""
+        calls = (item for item in self if item.remote is not None and item.remote.waits)
+        return next((item for item in calls if item.remote and item.remote.request_id == request_id), None)
 
     def replace(self, item: Item) -> None:
         """Put a new version of a message in its place; one that was deleted meanwhile stays deleted."""
@@ -249,9 +331,15 @@ def prompt(
 
 def _exchanges(items: Iterable[Item], *, max_result_chars: int) -> Iterator[list[ChatMessage]]:
     """Yield what belongs together: a message, or calls that were made at once and their results."""
-    known = list(items)
+    # What the model is told nothing of must not come between calls that were made at once.
+    known = [item for item in items if item.text or item.pictures or item.call or item.result]
     results = {
         item.result.call_id: _cut(item.result.output, max_result_chars) for item in known if item.result is not None
+    }
+    results |= {
+        item.remote.call.call_id: _cut(item.remote.result, max_result_chars)
+        for item in known
+        if item.remote is not None
     }
     for is_call, group in groupby(known, lambda item: item.call is not None):
         if not is_call:

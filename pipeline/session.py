@@ -15,10 +15,11 @@ from typing import Final, assert_never
 
 from audio.types import INPUT_RATE, Samples
 from pipeline import events, moves
+from pipeline.approvals import Approvals
 from pipeline.asides import Asides
 from pipeline.blind import Blind
 from pipeline.briefs import reading
-from pipeline.context import CaughtUp, Context, Entry, Heard, Partial, Read, Written
+from pipeline.context import CarriedOut, CaughtUp, Context, Entry, Heard, Listed, Note, Partial, Read, Written
 from pipeline.conversation import Conversation
 from pipeline.engines import Adjusted, Asker, Engines
 from pipeline.errors import RequestError
@@ -30,8 +31,9 @@ from pipeline.interjection import RUN_UP_S, find_what_was_said
 from pipeline.lanes import Lane
 from pipeline.listening import MAX_HELD_S, Listening
 from pipeline.moves import State, Window
+from pipeline.remote_tools import RemoteTools, chosen
 from pipeline.settings import Settings
-from pipeline.turn import Bridges, Calls, Done, Goes, Measured, Reached, Says, Sound, TurnOutput
+from pipeline.turn import Bridges, Calls, Done, Goes, Measured, Reached, Returned, Says, Sound, TurnOutput
 from pipeline.turn_taking import TurnTaker
 from pipeline.understanding import Understanding
 from pipeline.volume import Volume
@@ -72,6 +74,8 @@ class Session:
         self._tasks = asyncio.TaskGroup()
         if not engines.llm.takes_pictures:
             engines = replace(engines, llm=Blind(engines.llm))
+        self._own = settings.toolbox  # what the client itself offers
+        settings = replace(settings, toolbox=chosen(settings.toolbox))
         self._context = Context(engines, self._outbox.put, self._inbox.put, self._spawn, new_id, asker)
         self._settings = settings
         self._taker = TurnTaker(settings.turn_taking)
@@ -79,6 +83,8 @@ class Session:
         self._conversation = Conversation(self._context)
         self._floor = Floor(self._context, self._conversation, self._step)
         self._asides = Asides(self._context, self._conversation)
+        self._remote = RemoteTools(self._context, self._conversation)
+        self._approvals = Approvals(self._context, self._conversation)
         self._speakers: Final = (self._floor, self._asides)
         self._understanding = Understanding(
             self._context, self._conversation, self._floor, self._listening, settings, self._step
@@ -105,6 +111,7 @@ class Session:
         self._voice_at = _now()
         async with self._tasks:
             self._spawn(self._prefill())
+            await self._remote.find_out(self._settings.tool_servers)
             while True:
                 await self._handle(await self._next())
                 await self._speak_up()
@@ -125,16 +132,12 @@ class Session:
                 await self._step(entry)
             case Sound():
                 await self._of_turn(self._volume.apply(entry))
-            case Reached() | Goes() | Says() | Bridges() | Measured() | Calls() | Done():
+            case Reached() | Goes() | Says() | Bridges() | Measured() | Calls() | Returned() | Done():
                 await self._of_turn(entry)
             case Adjusted():
                 await self._adjust(entry)
-            case Partial() | Heard() | Read():
-                await self._understanding.take(entry, self._taker.state)
-            case Written():
-                await self._conversation.take(entry, self._settings)
-            case CaughtUp():
-                self._floor.caught_up(entry)
+            case Partial() | Heard() | Read() | Written() | CaughtUp() | Listed() | CarriedOut():
+                await self._learn(entry)
             case events.Audio(samples):
                 await self._hear(samples)
             case events.Announce(text):
@@ -144,6 +147,23 @@ class Session:
                     await self._serve(entry)
                 except RequestError as error:
                     await self._reject(error, entry.request_id)
+
+    async def _learn(self, note: Note) -> None:
+        match note:
+            case Partial() | Heard() | Read():
+                await self._understanding.take(note, self._taker.state)
+            case Written():
+                await self._conversation.take(note, self._settings)
+            case CaughtUp():
+                self._floor.caught_up(note)
+            case Listed():
+                await self._remote.take(note)
+                await self._equip(self._settings)
+            case CarriedOut():
+                await self._approvals.take(note)
+                await self._floor.discard()
+            case _:
+                assert_never(note)
 
     async def _of_turn(self, output: TurnOutput) -> None:
         await (self._asides if output.turn < 0 else self._floor).take(output)
@@ -166,7 +186,7 @@ class Session:
             case events.CreateResponse(beside=True):
                 await self._asides.respond(request, self._settings)
             case events.CreateResponse():
-                await self._floor.respond(request, self._voice_at, self._settings)
+                await self._respond(request)
             case events.CancelResponse(response_id):
                 if not await self._asides.cancel(response_id):
                     await self._floor.cancel(response_id)
@@ -175,12 +195,22 @@ class Session:
             case _:
                 await self._change(request)
 
+    async def _respond(self, asked: events.CreateResponse) -> None:
+        if asked.toolbox is not None or asked.tool_servers is not None:
+            servers = self._settings.tool_servers if asked.tool_servers is None else asked.tool_servers
+            toolbox = self._remote.toolbox(self._own if asked.toolbox is None else asked.toolbox, servers)
+            asked = replace(asked, toolbox=toolbox)
+        await self._floor.respond(asked, self._voice_at, self._settings)
+        self._approvals.lead_on = False  # the client has asked for that itself
+
     async def _change(self, request: events.Change) -> None:
         """Show or change the messages."""
         match request:
             case events.CreateItem(item, after):
                 await self._conversation.add(item, self._settings, after)
                 await self._floor.discard()
+                if item.approval is not None:
+                    await self._approvals.decide(item.approval)
             case events.RetrieveItem(item_id):
                 await self._conversation.retrieve(item_id)
             case events.RetrieveConversation():
@@ -201,11 +231,18 @@ class Session:
         if update.sets_speed:
             self._speed = None
         settings = update.settings if self._speed is None else replace(update.settings, speed=self._speed)
+        self._own = settings.toolbox
+        await self._equip(settings)
+        await self._step(moves.Configure(settings.turn_taking))
+        await self._context.emit(events.SettingsUpdated(settings))
+        await self._remote.find_out(settings.tool_servers)
+
+    async def _equip(self, settings: Settings) -> None:
+        """Let these settings hold, with the servers' tools as far as they are known."""
+        settings = replace(settings, toolbox=self._remote.toolbox(self._own, settings.tool_servers))
         before, self._settings = self._settings, settings
         self._understanding.update(settings)
         await self._floor.discard()
-        await self._step(moves.Configure(settings.turn_taking))
-        await self._context.emit(events.SettingsUpdated(settings))
         if (settings.instructions, settings.toolbox.tools) != (before.instructions, before.toolbox.tools):
             self._spawn(self._prefill())
 
@@ -221,14 +258,19 @@ class Session:
         await self._context.emit(events.SpeechAdjusted(adjusted.volume, adjusted.speed))
 
     async def _speak_up(self) -> None:
-        """Say what is to be announced, one thing after the other, when nobody speaks."""
-        if not self._announcements or self._floor.taken or self._taker.state not in _SILENT:
+        """Say what a tool has returned, or what is to be announced, one thing after the other, when nobody speaks."""
+        waits = self._approvals.lead_on or self._announcements
+        if not waits or self._floor.taken or self._taker.state not in _SILENT:
             return
         if self._may_be_asked:
             if self._look_again is None or self._look_again.done():
                 self._look_again = self._spawn(self._tick_later(_PAUSE_S))
             return
-        await self._floor.announce(self._announcements.popleft(), self._settings)
+        if self._approvals.lead_on:
+            self._approvals.lead_on = False
+            await self._floor.go_on(self._settings)
+        else:
+            await self._floor.announce(self._announcements.popleft(), self._settings)
 
     @property
     def _may_be_asked(self) -> bool:

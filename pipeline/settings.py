@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from pipeline.engines import NO_TOOLS, Toolbox
+from pipeline.tool_servers import ToolServer
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,8 @@ class Settings:
     """The part (0..1) of that which is left then."""
     toolbox: Toolbox = NO_TOOLS
     """What the model may call."""
+    tool_servers: tuple[ToolServer, ...] = ()
+    """Whose tools it may call as well, once they are known."""
     route: str = ""
     """Who is to answer, as a wish: a preset of the router's, or a backend's name; empty: as is configured."""
     turn_taking: TurnTaking = field(default_factory=TurnTaking)

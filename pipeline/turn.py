@@ -36,6 +36,7 @@ from pipeline.lanes import Lane
 from pipeline.playhead import Playhead
 from pipeline.speech_text import ClauseSplitter
 from pipeline.spoken_forms import spoken_form
+from pipeline.tool_servers import RemoteTool, ToolFailure, failure_of
 
 LEAD_S: Final = 0.4
 """Sound is sent at most this far ahead of real time, so that an interruption has little to take back."""
@@ -44,6 +45,8 @@ FRAME_S: Final = 0.04
 _SENTENCE: Final = 160
 """Letters of a sentence that is spoken in one go."""
 APOLOGY: Final = "Sorry, something went wrong. Please try again."
+PATIENCE: Final = ((1.0, "One moment."), (8.0, "This takes a little longer."))
+"""While a tool is carried out: what is said when nothing was for so many seconds, one after the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +142,17 @@ class Calls:
 
     turn: int
     call: ToolCall
+    number: int = 0
+    """Within the turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """What came of call `number`, which the turn had carried out."""
+
+    turn: int
+    number: int
+    outcome: str | ToolFailure
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +165,7 @@ class Done:
     error: StageError | None = None
 
 
-TurnOutput: TypeAlias = Reached | Goes | Says | Bridges | Measured | Sound | Calls | Done
+TurnOutput: TypeAlias = Reached | Goes | Says | Bridges | Measured | Sound | Calls | Returned | Done
 Post: TypeAlias = Callable[[TurnOutput | Adjusted], Awaitable[None]]
 """Reports to the session. What was `Adjusted` concerns all its turns."""
 Words: TypeAlias = str | Bridge
@@ -166,11 +180,13 @@ async def run_turn(turn: int, brief: Brief, engines: Engines, gate: Gate, post: 
     error = brief.error
     if brief.ready is not None:
         error = await brief.ready() or error
-    answer = _Answer(turn, brief, engines, gate, post)
-    error = error or await answer.attempt(partial(answer.recite, brief.words) if brief.words else answer.think)
-    if error is not None and brief.apologise and not answer.delivered and error.stage is not Stage.SPEAK:
-        # A person who hears nothing can't know why.
-        await answer.attempt(partial(answer.recite, APOLOGY))
+    async with asyncio.TaskGroup() as beside:
+        answer = _Answer(turn, brief, engines, gate, post, beside=beside)
+        error = error or await answer.attempt(partial(answer.recite, brief.words) if brief.words else answer.think)
+        if error is not None and brief.apologise and not answer.delivered and error.stage is not Stage.SPEAK:
+            # A person who hears nothing can't know why.
+            await answer.attempt(partial(answer.recite, APOLOGY))
+        await answer.await_tools()
     # What failed before the commit is nobody's business until then.
     await gate.passed()
     await post(Done(turn, answer.finish, error))
@@ -179,12 +195,17 @@ async def run_turn(turn: int, brief: Brief, engines: Engines, gate: Gate, post: 
 class _Answer:
     """The second half of a turn: stages that run side by side, with bounded queues between them."""
 
-    def __init__(self, turn: int, brief: Brief, engines: Engines, gate: Gate, post: Post) -> None:
+    def __init__(  # noqa: PLR0913 - what a turn has
+        self, turn: int, brief: Brief, engines: Engines, gate: Gate, post: Post, *, beside: asyncio.TaskGroup
+    ) -> None:
         self._turn = turn
         self._brief = brief
         self._engines = engines
         self._gate = gate
         self._post = post
+        self._beside = beside  # tools are carried out there
+        self._tools: list[asyncio.Task[None]] = []
+        self._calls = 0
         self.finish: Finish | None = None
         self.delivered = False
         """Something of the answer was."""
@@ -293,13 +314,41 @@ class _Answer:
 
     async def _write(self, piece: Words | ToolCall) -> None:
         await self._gate.passed()
-        await self._post(self._told(piece))
+        if isinstance(piece, ToolCall):
+            await self._call(piece)
+        else:
+            await self._post(self._told(piece))
         self.delivered = True
 
-    def _told(self, piece: Words | ToolCall) -> TurnOutput:
+    async def _call(self, call: ToolCall) -> None:
+        number, self._calls = self._calls, self._calls + 1
+        await self._post(Calls(self._turn, call, number))
+        tool = self._brief.toolbox.remote(call.name)
+        if tool is not None and not tool.asks:
+            self._tools.append(self._beside.create_task(self._carry_out(number, tool, call.arguments)))
+
+    async def _carry_out(self, number: int, tool: RemoteTool, arguments: str) -> None:
+        outcome: str | ToolFailure
+        try:
+            outcome = await self._engines.tools.call(tool.server, tool.name, arguments)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the model is told, and goes on
+            outcome = failure_of(error)
+        await self._post(Returned(self._turn, number, outcome))
+
+    async def await_tools(self) -> None:
+        """Wait for what the tools return. Whoever listens hears that they aren't forgotten."""
+        for patience_s, words in PATIENCE if self._brief.output == "audio" else ():
+            if not self._tools or not (await asyncio.wait(self._tools, timeout=patience_s))[1]:
+                return
+            await self.attempt(partial(self._bridge, words))
+        if self._tools:
+            await asyncio.wait(self._tools)
+
+    async def _bridge(self, words: str, put: Put) -> None:
+        await put(Bridge(words))
+
+    def _told(self, piece: Words) -> TurnOutput:
         match piece:
-            case ToolCall():
-                return Calls(self._turn, piece)
             case Bridge(text):
                 return Bridges(self._turn, text)
             case _:

@@ -27,6 +27,7 @@ HEAVY = {
     "home_assistant_intents",
     "huggingface_hub",
     "jinja2",
+    "mcp",
     "onnxruntime",
     "openai",
     "phonenumbers",

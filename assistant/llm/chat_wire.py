@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, TypeAlias
 from urllib.parse import urlsplit
 
-from pipeline.engines import ChatMessage, ChatRequest, NamedTool, Toolbox
+from pipeline.engines import ChatMessage, ChatRequest, NamedTool, RemoteChoice, Toolbox
 
 Body: TypeAlias = dict[str, Any]
 
@@ -135,11 +135,14 @@ def _detail(detail: str) -> Body:
 def _tools(toolbox: Toolbox) -> Body:
     if not toolbox.tools:
         return {}
-    choice: str | Body = (
-        {"type": "function", "function": {"name": toolbox.choice.name}}
-        if isinstance(toolbox.choice, NamedTool)
-        else toolbox.choice
-    )
+    choice: str | Body
+    match toolbox.choice:
+        case NamedTool(name):
+            choice = {"type": "function", "function": {"name": name}}
+        case RemoteChoice():
+            raise AssertionError("it became one of the others before a model was asked")
+        case "auto" | "none" | "required" as word:
+            choice = word
     tools = [
         {
             "type": "function",

@@ -29,6 +29,7 @@ from pipeline.engines import (
     VoiceStream,
 )
 from pipeline.lanes import Lane, Lanes
+from pipeline.tool_servers import ListedTool, ToolError, ToolFailure, ToolServer, ToolServers
 
 T = TypeVar("T")
 
@@ -45,6 +46,7 @@ def recorded(engines: Engines, tape: Tape) -> Engines:
         llm=_LanguageModel(engines.llm, calls),
         tts=_TextToSpeech(engines.tts, calls),
         lanes=_Lanes(engines.lanes, tape),
+        tools=_ToolServers(engines.tools, calls),
     )
 
 
@@ -57,6 +59,11 @@ def asked(request: ChatRequest) -> dict[str, object]:
 def read(request: ChatRequest) -> dict[str, object]:
     """Return what is noted of a request to read ahead."""
     return {"messages": request.messages} | ({"toolbox": request.toolbox} if request.toolbox.tools else {})
+
+
+def called(server: ToolServer, name: str, arguments: str) -> dict[str, object]:
+    """Return what is noted of a call of a server's tool."""
+    return {"text": f"{server.label}: {name} {arguments}"}
 
 
 @dataclass(slots=True)
@@ -194,6 +201,33 @@ class _TextToSpeech:
     def speak(self, text: str, *, voice: str | None = None, speed: float = 1.0) -> AsyncGenerator[Samples, None]:
         arguments = {"text": text, "voice": voice, "speed": speed}
         return self._calls.stream("tts.speak", arguments, self._engine.speak(text, voice=voice, speed=speed))
+
+
+class _ToolServers:
+    def __init__(self, servers: ToolServers, calls: _Calls) -> None:
+        self._servers = servers
+        self._calls = calls
+
+    async def tools(self, server: ToolServer) -> tuple[ListedTool, ...]:
+        return await self._note("tools.list", {"text": server.label}, self._servers.tools(server))
+
+    async def call(self, server: ToolServer, name: str, arguments: str) -> str:
+        work = self._servers.call(server, name, arguments)
+        return await self._note("tools.call", called(server, name, arguments), work)
+
+    async def _note(self, kind: str, arguments: Mapping[str, object], work: Awaitable[T]) -> T:
+        # Why a tool fails is a result like any other: all of it is noted, and not only its words.
+        result = await self._calls.answer(kind, arguments, _settled(work))
+        if isinstance(result, ToolFailure):
+            raise ToolError(result)
+        return result
+
+
+async def _settled(work: Awaitable[T]) -> T | ToolFailure:
+    try:
+        return await work
+    except ToolError as error:
+        return error.failure
 
 
 class _Lanes(Lanes):

@@ -20,7 +20,7 @@ from typing import Any, Final, TypeAlias, get_args, get_type_hints
 import numpy as np
 
 from audio.types import Samples
-from pipeline import engines, events
+from pipeline import engines, events, tool_servers
 from pipeline.errors import ParleyError
 from pipeline.settings import Settings
 
@@ -47,6 +47,7 @@ _ROOTS: Final = (
     engines.ChatMessage,
     engines.Generated,
     engines.Transcript,
+    tool_servers.ListedTool,
 )
 
 

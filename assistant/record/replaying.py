@@ -2,12 +2,13 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 import numpy as np
 
 from assistant.record.answers import Moments, Scores
 from assistant.record.calls import Calls, Trace, error_of, now, tree_of, until
-from assistant.record.engines import asked, read
+from assistant.record.engines import asked, called, read
 from assistant.record.format import Tree, identity
 from assistant.record.stored import Call, ReplayError, Stored
 from audio.types import Samples
@@ -22,6 +23,7 @@ from pipeline.engines import (
     VoiceStream,
 )
 from pipeline.lanes import Lane, Lanes
+from pipeline.tool_servers import ListedTool, ToolError, ToolFailure, ToolServer
 
 
 def replaying(stored: Stored, trace: Trace) -> Engines:
@@ -35,6 +37,7 @@ def replaying(stored: Stored, trace: Trace) -> Engines:
         llm=_LanguageModel(calls, stored.pictures),
         tts=_TextToSpeech(calls),
         lanes=_Lanes(stored),
+        tools=_ToolServers(calls),
     )
 
 
@@ -153,6 +156,25 @@ class _TextToSpeech:
         likely = round(len(sound) * _scale(whole, tree["text"], tree["speed"]))
         missing = likely - sum(len(piece) for piece in made)
         return np.resize(sound, missing) if missing > 0 and len(sound) else None
+
+
+class _ToolServers:
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
+
+    async def tools(self, server: ToolServer) -> tuple[ListedTool, ...]:
+        found: tuple[ListedTool, ...] = _outcome(await self._calls.answer("tools.list", {"text": server.label}))
+        return found
+
+    async def call(self, server: ToolServer, name: str, arguments: str) -> str:
+        returned: str = _outcome(await self._calls.answer("tools.call", called(server, name, arguments)))
+        return returned
+
+
+def _outcome(result: Any) -> Any:
+    if isinstance(result, ToolFailure):
+        raise ToolError(result)
+    return result
 
 
 class _Lanes(Lanes):

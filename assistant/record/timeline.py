@@ -71,6 +71,12 @@ def describe(line: Line) -> str:  # noqa: PLR0911, PLR0912 - one for each kind o
             return "reply has words"
         case {"$": "ToolCalled", "item": {"parts": [call]}}:
             return f"reply calls {call['name']} with {call['arguments']}"
+        case {"$": "RemoteCalled", "item": {"parts": [{"call": call, "tool": tool}]}}:
+            return f"reply calls {call['name']} of {tool['server']['label']} with {call['arguments']}"
+        case {"$": "RemoteReturned", "item": {"parts": [{"failure": {"message": message}}]}}:
+            return f"the tool failed: {message}"
+        case {"$": "RemoteReturned", "item": {"parts": [{"output": output}]}}:
+            return f"the tool returned: “{output}”"
         case {"$": "ItemAdded", "item": {"parts": [{"$": "ToolResult", "output": output}]}}:
             return f"the function returned: “{output}”"
         case {"$": "ResponseText", "text": text}:

@@ -240,5 +240,15 @@ def _log(config: Config) -> None:
         level=config.log.level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
     )
     # These write URLs and headers, and a header holds the key; the last one, the language of whoever speaks.
-    for name in ("uvicorn", "uvicorn.error", "websockets", "faster_whisper", "openai", "httpx2", "httpcore2"):
+    for name in (
+        "uvicorn",
+        "uvicorn.error",
+        "websockets",
+        "faster_whisper",
+        "openai",
+        "httpx2",
+        "httpcore2",
+        "mcp",
+        "client",
+    ):
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -1,6 +1,6 @@
 """What a client's event asks of the conversation."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, TypeVar, assert_never
 
@@ -20,6 +20,7 @@ from openai.types.realtime import (
     RealtimeConversationItemFunctionCallOutput,
     RealtimeConversationItemSystemMessage,
     RealtimeConversationItemUserMessage,
+    RealtimeMcpApprovalResponse,
     RealtimeResponseCreateParams,
     ResponseCancelEvent,
 )
@@ -32,13 +33,13 @@ from assistant.server.pictures import picture
 from assistant.server.response_check import check_response
 from assistant.server.session_config import MOST_TOKENS, SessionConfig
 from assistant.server.sound import SoundFormat, SoundIn
-from assistant.server.tools import toolbox
 from assistant.server.wire import ClientEvent, ClientItem, FrameError, ResponseCreate, SessionUpdate, decode_base64
+from assistant.tools.spec import McpServer
 from audio.types import INPUT_RATE, Samples
 from pipeline import events
-from pipeline.engines import Toolbox, ToolCall
+from pipeline.engines import ToolCall
 from pipeline.errors import RequestError
-from pipeline.history import Item, Part, Spoken, Text, ToolResult
+from pipeline.history import Approval, Item, Part, Spoken, Text, ToolResult
 from pipeline.ids import random_id
 
 _PIECE: Final = INPUT_RATE // 2
@@ -48,8 +49,11 @@ _PIECE: Final = INPUT_RATE // 2
 class Decoder:
     """Turns one connection's events into requests; it keeps the session object and the stream of sound."""
 
-    def __init__(self, config: SessionConfig) -> None:
+    def __init__(self, config: SessionConfig, learn: Callable[[Iterable[McpServer]], None]) -> None:
+        """Begin with this session object; `learn` is told of the MCP servers that clients name."""
         self.config = config
+        self._learn = learn
+        learn(config.mcp_servers())
         self._sound = SoundIn(config.input_format)
 
     def requests(self, event: ClientEvent) -> Iterator[events.Request]:  # noqa: PLR0912 - one branch an event
@@ -74,7 +78,7 @@ class Decoder:
             case ConversationItemTruncateEvent():
                 yield events.TruncateItem(event.item_id, max(0, event.audio_end_ms) / 1000, event.event_id)
             case ResponseCreate():
-                yield replace(self._response(event), toolbox=self._toolbox(event.response))
+                yield self._equipped(self._response(event), event.response)
             case ResponseCancelEvent():
                 yield events.CancelResponse(event.response_id, event.event_id)
             case OutputAudioBufferClearEvent():
@@ -114,19 +118,24 @@ class Decoder:
         if updated.input_format != self.config.input_format:
             self._sound = SoundIn(updated.input_format)
         self.config = updated
+        self._learn(updated.mcp_servers())
         return events.Update(updated.settings(), sets_speed=_names_speed(event.session))
 
-    def _toolbox(self, wanted: RealtimeResponseCreateParams) -> Toolbox | None:
-        """Return what the response may call, where it isn't what the session may."""
+    def _equipped(self, asked: events.CreateResponse, wanted: RealtimeResponseCreateParams) -> events.CreateResponse:
+        """Return the request with what the response may call, where it isn't what the session may."""
         if wanted.tools is None and wanted.tool_choice is None and wanted.parallel_tool_calls is None:
-            return None
+            return asked
         given = wanted.model_dump(exclude_unset=True, include={"tools", "tool_choice", "parallel_tool_calls"})
         session = self.config.session
         if given.get("tools") is not None:
             session = session | {"tool_choice": "auto"}  # the session's may name one that isn't there
         resolved = session | {key: value for key, value in given.items() if value is not None}
-        parallel = resolved["parallel_tool_calls"]
-        return toolbox(resolved["tools"], resolved["tool_choice"], parallel=parallel, at="response.")
+        own = self.config.toolbox(resolved, "response.")
+        if wanted.tools is None:
+            return replace(asked, toolbox=own)
+        servers = self.config.mcp_servers(resolved["tools"], "response.")
+        self._learn(servers)
+        return replace(asked, toolbox=own, tool_servers=tuple(server.as_server for server in servers))
 
     def _item(self, item: ConversationItem, at: str) -> Item:
         """Return a client's item, which stands at the path `at` of its event."""
@@ -136,6 +145,8 @@ class Decoder:
                 return Item(item.id or random_id("item"), "assistant", (call,))
             case RealtimeConversationItemFunctionCallOutput():
                 return Item(item.id or random_id("item"), "tool", (ToolResult(item.call_id, item.output),))
+            case RealtimeMcpApprovalResponse():
+                return Item(item.id, "user", (Approval(item.approval_request_id, item.approve, item.reason),))
             case RealtimeConversationItemSystemMessage():
                 parts = [_text(part.type, part.text, "input_text", where) for where, part in _parts(item.content, at)]
             case RealtimeConversationItemAssistantMessage():
@@ -174,6 +185,9 @@ class Decoder:
     def _input(self, item: ClientItem | ResponseItemReference, at: int) -> Item | events.ItemReference:
         if isinstance(item, ResponseItemReference):
             return events.ItemReference(item.id)
+        if isinstance(item, RealtimeMcpApprovalResponse):
+            message = "An answer to an approval request belongs into the conversation: send conversation.item.create."
+            raise RequestError("unsupported_item", message, f"response.input.{at}.type")
         return self._item(item, f"response.input.{at}")
 
 

@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, assert_never, cast
 
 from assistant.server.frames import Frame, Kind
+from assistant.server.items import item_object, message_object, unheard
 from assistant.server.session_config import SessionConfig, Tree, format_object
 from assistant.server.sound import SoundFormat, SoundOut, bytes_per_second
 from assistant.server.transcripts import Transcripts
 from assistant.server.wire import Message, encode_base64, error_message
 from pipeline import events
-from pipeline.engines import Picture, Routed, ToolCall
-from pipeline.history import Item, Part, Spoken, Text, ToolResult
+from pipeline.engines import Routed
+from pipeline.history import Item, Spoken, Text
 from pipeline.timings import Timings
 
 _PLACES: Final = {"device": "machine", "lan": "lan", "cloud": "cloud"}
@@ -41,6 +42,9 @@ class Encoder:
         self.config = config
         self._open: dict[str, _Open] = {}
         self._transcripts = Transcripts()
+        # Where items stand that aren't done: the id before each, and of calls the place within their responses.
+        self._previous: dict[str, str | None] = {}
+        self._indexes: dict[str, int] = {}
 
     def messages(self, event: events.Event) -> Iterator[Message | Frame]:  # noqa: PLR0912, PLR0915 - one branch an event
         """Yield the messages that tell the client of `event`."""
@@ -61,14 +65,16 @@ class Encoder:
                 times = {"audio_start_ms": _ms(start_s), "audio_end_ms": _ms(at_s)}
                 yield {"type": "input_audio_buffer.timeout_triggered", "item_id": item_id, **times}
             case events.ItemAdded(item, previous):
-                shown = {"previous_item_id": previous, "item": _item(_unheard(item))}
+                shown = {"previous_item_id": previous, "item": item_object(unheard(item))}
                 yield {"type": "conversation.item.added", **shown}
                 if item.status != "in_progress":
                     yield {"type": "conversation.item.done", **shown}
+                else:
+                    self._previous[item.id] = previous
             case events.ItemRetrieved(item):
-                yield {"type": "conversation.item.retrieved", "item": _item(item)}
+                yield {"type": "conversation.item.retrieved", "item": item_object(item)}
             case events.ConversationRetrieved(items):
-                yield {"type": "parley.conversation.retrieved", "items": [_item(item) for item in items]}
+                yield {"type": "parley.conversation.retrieved", "items": [item_object(item) for item in items]}
             case events.ItemDeleted(item_id):
                 yield {"type": "conversation.item.deleted", "item_id": item_id}
             case events.ItemTruncated(item_id, end_s):
@@ -96,6 +102,10 @@ class Encoder:
                     yield {"type": "parley.heard", **place, "heard_ms": _ms(at_s), "text": text}
             case events.ToolCalled():
                 yield from self._called(event)
+            case events.ToolsAsked() | events.ToolsListed():
+                yield from self._listed(event)
+            case events.RemoteCalled() | events.ApprovalAsked() | events.RemoteRuns() | events.RemoteReturned():
+                yield from self._remote(event)
             case events.ResponseEnded():
                 yield from self._ended(event)
             case events.TurnTimed(response_id, timings, routes):
@@ -147,14 +157,14 @@ class Encoder:
     def _message_started(self, message: events.MessageStarted) -> Iterator[Message]:
         opened = self._open[message.response_id]
         opened.message, opened.message_index = message, len(opened.output)
-        item = {**_message(message.item_id, "assistant", "in_progress"), "content": []}
+        item = {**message_object(message.item_id, "assistant", "in_progress"), "content": []}
         yield from _item_added(opened, message.previous_item_id, item)
         yield {"type": "response.content_part.added", **_place(opened), "part": _content_part(opened.start.output, "")}
 
     def _called(self, event: events.ToolCalled) -> Iterator[Message]:
         opened, call = self._open[event.response_id], event.item.call
         assert call is not None
-        item = _item(event.item)
+        item = item_object(event.item)
         # Arguments that were there already, or a status that is final, would make clients run the function twice.
         yield from _item_added(opened, event.previous_item_id, {**item, "arguments": "", "status": "in_progress"})
         place = {
@@ -167,6 +177,59 @@ class Encoder:
         done = {"name": call.name, "arguments": call.arguments}
         yield {"type": "response.function_call_arguments.done", **place, **done}
         yield from _item_done(opened, len(opened.output) - 1, event.previous_item_id, item)
+
+    def _listed(self, event: events.ToolsAsked | events.ToolsListed) -> Iterator[Message]:
+        match event:
+            case events.ToolsAsked(item_id):
+                yield {"type": "mcp_list_tools.in_progress", "item_id": item_id}
+            case events.ToolsListed(item, failure):
+                previous = self._previous.pop(item.id, None)
+                yield {"type": "conversation.item.done", "previous_item_id": previous, "item": item_object(item)}
+                kind = "completed" if failure is None else "failed"
+                yield {"type": f"mcp_list_tools.{kind}", "item_id": item.id}
+                if failure is not None:
+                    # That event has no room for the reason.
+                    yield error_message("mcp_list_tools_failed", failure.message, fault="server")
+            case _:
+                assert_never(event)
+
+    def _remote(
+        self, event: events.RemoteCalled | events.ApprovalAsked | events.RemoteRuns | events.RemoteReturned
+    ) -> Iterator[Message]:
+        item = item_object(event.item)
+        match event:
+            case events.RemoteCalled(response_id, called, previous):
+                opened = self._open[response_id]
+                index = self._indexes[called.id] = len(opened.output)
+                self._previous[called.id] = previous
+                yield from _item_added(opened, previous, item | {"arguments": ""})
+                place = {"response_id": response_id, "item_id": called.id, "output_index": index}
+                arguments = item["arguments"]
+                yield {"type": "response.mcp_call_arguments.delta", **place, "delta": arguments, "obfuscation": ""}
+                yield {"type": "response.mcp_call_arguments.done", **place, "arguments": arguments}
+                if called.remote is not None and called.remote.waits:
+                    yield _output_done(opened, index, item)
+                else:
+                    yield self._call_event("in_progress", called)
+            case events.ApprovalAsked(response_id, _, previous):
+                opened = self._open[response_id]
+                yield from _item_added(opened, previous, item)
+                yield from _item_done(opened, len(opened.output) - 1, previous, item)
+            case events.RemoteRuns(called):
+                yield self._call_event("in_progress", called)
+            case events.RemoteReturned(response_id, called, cancelled):
+                yield self._call_event("failed" if item["error"] else "completed", called)
+                index, previous = self._indexes.pop(called.id, 0), self._previous.pop(called.id, None)
+                if response_id is not None:
+                    yield _output_done(self._open[response_id], index, item)
+                # Done is what a response may follow: @openai/agents asks for one each time.
+                if not cancelled:
+                    yield {"type": "conversation.item.done", "previous_item_id": previous, "item": item}
+            case _:
+                assert_never(event)
+
+    def _call_event(self, what: str, item: Item) -> Message:
+        return {"type": f"response.mcp_call.{what}", "item_id": item.id, "output_index": self._indexes.get(item.id, 0)}
 
     def _ended(self, end: events.ResponseEnded) -> Iterator[Message | Frame]:
         opened = self._open.pop(end.response_id)
@@ -195,7 +258,7 @@ class Encoder:
         yield {"type": "response.content_part.done", **place, "part": _content_part(output, end.text)}
         status: Literal["completed", "incomplete"] = "completed" if end.status == "completed" else "incomplete"
         parts = end.item.parts or (Spoken("") if output == "audio" else Text(""),)
-        item = _item(dataclasses.replace(end.item, id=message.item_id, parts=parts, status=status))
+        item = item_object(dataclasses.replace(end.item, id=message.item_id, parts=parts, status=status))
         yield from _item_done(opened, opened.message_index, message.previous_item_id, item)
 
     def _format(self, start: events.ResponseStarted) -> SoundFormat:
@@ -253,52 +316,16 @@ def _item_added(opened: _Open, previous: str | None, item: Tree) -> Iterator[Mes
         yield {"type": "conversation.item.added", "previous_item_id": previous, "item": item}
 
 
-def _item_done(opened: _Open, index: int, previous: str | None, item: Tree) -> Iterator[Message]:
+def _output_done(opened: _Open, index: int, item: Tree) -> Message:
     opened.output[index] = item
     place = {"response_id": opened.start.response_id, "output_index": index}
-    yield {"type": "response.output_item.done", **place, "item": item}
+    return {"type": "response.output_item.done", **place, "item": item}
+
+
+def _item_done(opened: _Open, index: int, previous: str | None, item: Tree) -> Iterator[Message]:
+    yield _output_done(opened, index, item)
     if not _beside(opened.start):
         yield {"type": "conversation.item.done", "previous_item_id": previous, "item": item}
-
-
-def _message(item_id: str, role: str, status: str) -> Tree:
-    return {"id": item_id, "object": "realtime.item", "type": "message", "role": role, "status": status}
-
-
-def _item(item: Item) -> Tree:
-    match item.parts:
-        case (ToolCall(call_id, name, arguments),):
-            kind = {"type": "function_call", "call_id": call_id, "name": name, "arguments": arguments}
-        case (ToolResult(call_id, output),):
-            kind = {"type": "function_call_output", "call_id": call_id, "output": output}
-        case parts:
-            content = [_content(item.role, part) for part in parts]
-            return {**_message(item.id, item.role, item.status), "content": content}
-    return {"id": item.id, "object": "realtime.item", "status": item.status, **kind}
-
-
-def _unheard(item: Item) -> Item:
-    """Return a user's message as the protocol adds it: the words of its sound have events of their own."""
-    if item.role != "user":
-        return item
-    return dataclasses.replace(
-        item, parts=tuple(Spoken(None) if isinstance(part, Spoken) else part for part in item.parts)
-    )
-
-
-def _content(role: str, part: Part) -> Tree:
-    direction = "output" if role == "assistant" else "input"
-    match part:
-        case Text(text):
-            return {"type": f"{direction}_text", "text": text}
-        case Spoken(transcript):
-            return {"type": f"{direction}_audio", "transcript": transcript}
-        case Picture(url, detail):
-            return {"type": "input_image", "image_url": url, "detail": detail}
-        case ToolCall() | ToolResult():
-            raise AssertionError("it is an item of its own")
-        case _:
-            assert_never(part)
 
 
 def _content_part(output: Literal["audio", "text"], text: str) -> Tree:

@@ -11,7 +11,7 @@ import dataclasses
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final, Protocol
 
 from assistant.config import Server
@@ -24,6 +24,7 @@ from assistant.server.journal import Journal
 from assistant.server.line import GOING_AWAY, INTERNAL_ERROR, TAKEN_OVER, Hangup, Line
 from assistant.server.session_config import SessionConfig
 from assistant.server.wire import FrameError, Message, encode, error_message, parse
+from assistant.tools.spec import McpServer
 from audio.types import OUTPUT_RATE
 from pipeline.engines import Asker, Engines
 from pipeline.errors import RequestError
@@ -93,15 +94,20 @@ class ResumeError(Exception):
 class Life:
     """A session. `run` it beside the `attend` of its first line; each later line attends in its own task."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - whom it tells what
         self,
         limits: Server,
         session: SessionConfig,
         conversation: Conversation,
         registry: Registry,
+        *,
         arrived: Callable[[], None] = lambda: None,
+        learn: Callable[[Iterable[McpServer]], None] = lambda _: None,
     ) -> None:
-        """Hold the session that `registry` finds again; `arrived` is called whenever a client has come."""
+        """Hold the session that `registry` finds again.
+
+        `arrived` is called whenever a client has come; `learn` is told of the MCP servers that it names.
+        """
         self.over = asyncio.Event()
         """Set by whoever runs it, when all is done."""
         self.absent_since: float | None = None
@@ -110,7 +116,7 @@ class Life:
         self._conversation = conversation
         self._registry = registry
         self._arrived = arrived
-        self._decoder = Decoder(session)
+        self._decoder = Decoder(session, learn)
         self._encoder = Encoder(session)
         self._updates: deque[SessionConfig] = deque()  # asked for and not yet in force, in their order
         self._journal = Journal()

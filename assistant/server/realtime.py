@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import replace
 from typing import Final, TypeAlias
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -15,6 +16,7 @@ from assistant.server.present import Present
 from assistant.server.resume import Lives, claim_of
 from assistant.server.session_config import SessionConfig
 from assistant.server.wire import encode, error_message
+from assistant.tools.servers import McpServers
 from pipeline.engines import Asker, Engines
 from pipeline.ids import random_id
 
@@ -98,17 +100,18 @@ async def converse(  # noqa: PLR0913 - each is a fact of the session
     if record is not None:
         begin = record(session.session_id, begin)
     asker = Asker(session=session.session_id)
-    conversation = begin(engines, session.settings(), new_id=random_id, asker=asker)
-    life = Life(config.server, session, conversation, lives, present.came)
-    if complaint:
-        life.complain("resume_failed", complaint)
-    try:
-        with nullcontext() if transcribes else present.one(asker, life):
-            async with asyncio.TaskGroup() as group:
-                group.create_task(life.run())
-                await life.attend(_line(websocket, config))
-    finally:
-        life.over.set()
+    async with McpServers(config.tools) as servers:
+        conversation = begin(replace(engines, tools=servers), session.settings(), new_id=random_id, asker=asker)
+        life = Life(config.server, session, conversation, lives, arrived=present.came, learn=servers.learn)
+        if complaint:
+            life.complain("resume_failed", complaint)
+        try:
+            with nullcontext() if transcribes else present.one(asker, life):
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(life.run())
+                    await life.attend(_line(websocket, config))
+        finally:
+            life.over.set()
 
 
 def _line(websocket: WebSocket, config: Config) -> Line:

@@ -4,7 +4,7 @@ import copy
 import dataclasses
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias, cast
 
@@ -12,9 +12,12 @@ from openai.types.realtime import RealtimeSessionCreateRequest, RealtimeTranscri
 
 from assistant.config import Config
 from assistant.server.extensions import Extensions
+from assistant.server.mcp_tools import mcp_servers, shown
 from assistant.server.sound import RATES, SoundFormat
 from assistant.server.tools import toolbox
 from assistant.server.wire import check, refuse_unknown
+from assistant.tools.owned import owned
+from assistant.tools.spec import McpServer
 from pipeline.endings import eager
 from pipeline.engines import Toolbox
 from pipeline.errors import RequestError
@@ -92,6 +95,10 @@ class SessionConfig:
     """Whether the server keeps sessions without their clients."""
     tool_instructions: str = ""
     """What the model is told where there are tools and the client gave no instructions."""
+    reachable: tuple[str, ...] = ()
+    """The origins of the MCP servers that clients may name."""
+    owned: tuple[McpServer, ...] = ()
+    """Those that every session has."""
 
     @classmethod
     def fresh(cls, config: Config, model: str, *, transcribes: bool = False) -> "SessionConfig":
@@ -134,6 +141,8 @@ class SessionConfig:
             session=session,
             may_resume=config.server.resume_s > 0,
             tool_instructions=config.assistant.tool_instructions,
+            reachable=config.tools.mcp_servers,
+            owned=() if transcribes else owned(config.tools),
         )
 
     @property
@@ -173,12 +182,14 @@ class SessionConfig:
 
     def wire(self) -> Tree:
         """Return the object for `session.created` and `session.updated`."""
-        shown = _transcription(self.session) if self.transcribes else self.session
+        told = (
+            _transcription(self.session) if self.transcribes else self.session | {"tools": shown(self.session["tools"])}
+        )
         # The protocol's session objects don't show whether calls may be parallel.
-        shown = {key: value for key, value in shown.items() if key != "parallel_tool_calls"}
+        told = {key: value for key, value in told.items() if key != "parallel_tool_calls"}
         kind = "realtime.transcription_session" if self.transcribes else "realtime.session"
         extensions = self.extensions.wire()
-        return shown | {"object": kind} | ({"parley": extensions} if extensions else {})
+        return told | {"object": kind} | ({"parley": extensions} if extensions else {})
 
     def updated(self, patch: Tree) -> "SessionConfig":
         """Return the session with the patch's keys changed. Raises RequestError, and then nothing has changed."""
@@ -203,13 +214,32 @@ class SessionConfig:
         checked = {key: value for key, value in session.items() if key not in _READ_ONLY} | {"type": "realtime"}
         refuse_unknown(check(RealtimeSessionCreateRequest, checked, "session"), "session")
         _check_values(session)
-        return dataclasses.replace(self, session=session, extensions=extensions)
+        updated = dataclasses.replace(self, session=session, extensions=extensions)
+        updated.toolbox()
+        return updated
 
     def speaking_at(self, speed: float) -> "SessionConfig":
         """Return the session with this speed of the assistant's speech."""
         audio = self.session["audio"]
         session = self.session | {"audio": audio | {"output": audio["output"] | {"speed": speed}}}
         return dataclasses.replace(self, session=session)
+
+    def mcp_servers(self, given: Sequence[Tree] | None = None, at: str = "session.") -> tuple[McpServer, ...]:
+        """Return the owner's MCP servers, and those among the session's tools, or among `given`. Raises RequestError.
+
+        The owner's labels are taken: a client that names one of them means the owner's server.
+        """
+        tools: Sequence[Tree] = self.session["tools"] if given is None else given
+        labels = {server.label for server in self.owned}
+        wanted = [tool for tool in tools if tool.get("server_label") not in labels]
+        return (*self.owned, *mcp_servers(wanted, self.reachable, at=at))
+
+    def toolbox(self, session: Tree | None = None, at: str = "session.") -> Toolbox:
+        """Return the functions that the client offers in this session object, or another. Raises RequestError."""
+        session = self.session if session is None else session
+        labels = [server.label for server in self.mcp_servers(session["tools"], at)]
+        parallel = session["parallel_tool_calls"]
+        return toolbox(session["tools"], session["tool_choice"], parallel=parallel, at=at, labels=labels)
 
     def settings(self) -> Settings:
         """Return what the session object means for the conversation."""
@@ -219,7 +249,9 @@ class SessionConfig:
         if transcription is not None:
             language = _language(transcription) or language
             words = ", ".join(filter(None, (transcription.get("prompt"), *(transcription.get("keywords") or ()))))
-        told_nothing = bool(self.session["tools"]) and self.session["instructions"] == self.base.instructions
+        told_nothing = (
+            bool(self.session["tools"] or self.owned) and self.session["instructions"] == self.base.instructions
+        )
         told = self.tool_instructions if told_nothing else self.session["instructions"]
         tokens = self.session["max_output_tokens"]
         taking = _turn_taking(self.base.turn_taking, heard["turn_detection"])
@@ -238,7 +270,8 @@ class SessionConfig:
             max_output_tokens=MOST_TOKENS if tokens == "inf" else tokens,
             max_history_chars=chars,
             history_retention=retention,
-            toolbox=_toolbox(self.session),
+            toolbox=self.toolbox(),
+            tool_servers=() if self.transcribes else tuple(server.as_server for server in self.mcp_servers()),
             turn_taking=_listening(taking) if self.transcribes else taking,
         )
 
@@ -291,13 +324,6 @@ def _check_values(session: Tree) -> None:
             raise _wrong("audio.input.transcription.language", 'is an ISO 639-1 code, such as "en"')
     if session["prompt"] is not None:
         raise RequestError("unsupported_parameter", f"session.prompt: {NO_PROMPTS}", "session.prompt")
-
-    _toolbox(session)
-
-
-def _toolbox(session: Tree) -> Toolbox:
-    tools, choice = session["tools"], session["tool_choice"]
-    return toolbox(tools, choice, parallel=session["parallel_tool_calls"], at="session.")
 
 
 def _wrong(path: str, what: str) -> RequestError:

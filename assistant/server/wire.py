@@ -26,6 +26,7 @@ from openai.types.realtime import (
     RealtimeConversationItemFunctionCallOutput,
     RealtimeConversationItemSystemMessage,
     RealtimeConversationItemUserMessage,
+    RealtimeMcpApprovalResponse,
     RealtimeResponseCreateParams,
     ResponseCancelEvent,
     ResponseCreateEvent,
@@ -52,6 +53,7 @@ ClientItem: TypeAlias = (
     | RealtimeConversationItemSystemMessage
     | RealtimeConversationItemFunctionCall
     | RealtimeConversationItemFunctionCallOutput
+    | RealtimeMcpApprovalResponse
 )
 """An item as a client gives it."""
 
@@ -98,6 +100,7 @@ _MESSAGES: Final[Mapping[str, type[ClientItem]]] = {
 _TOOL_ITEMS: Final[Mapping[str, type[ClientItem]]] = {
     "function_call": RealtimeConversationItemFunctionCall,
     "function_call_output": RealtimeConversationItemFunctionCallOutput,
+    "mcp_approval_response": RealtimeMcpApprovalResponse,
 }
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -176,6 +179,8 @@ def _item(item: Any, at: str) -> ClientItem:
     if not isinstance(item, dict):
         raise RequestError("invalid_value", f"{at} is needed, as an object.", at)
     kind = item.get("type")
+    if kind == "mcp_approval_response" and item.get("id") is None:
+        item["id"] = random_id("item")  # the schema wants one, and clients send none
     if isinstance(kind, str) and kind in _TOOL_ITEMS:
         return check(_TOOL_ITEMS[kind], item, at)
     if kind != "message":

@@ -55,14 +55,14 @@ const now = () => performance.timeOrigin + performance.now();
 
 /** @param {Message} message */
 function take(message) {
-  if (typeof message.response_id === "string" && typeof message.item_id === "string") items.set(message.response_id, message.item_id);
+  if (message.content_index === 0) items.set(message.response_id, message.item_id);
   let sentAt = null;
   switch (message.type) {
     case "response.created":
       current = message.response.id;
       break;
     case "response.output_item.added":
-      items.set(message.response_id, message.item.id);
+      if (message.item.type === "message") items.set(message.response_id, message.item.id);
       break;
     case "input_audio_buffer.speech_started":
       silence();

@@ -60,7 +60,7 @@ def record(
     """Hold the conversation, recorded, and return the folder of the recording."""
     recorder = recorder or Recorder(root, ["a-model"])
     before = set(root.iterdir())
-    engines = Engines(vad or LevelVad(), talk.turn, talk.stt, talk.live, talk.llm, talk.tts)
+    engines = Engines(vad or LevelVad(), talk.turn, talk.stt, talk.live, talk.llm, talk.tts, tools=talk.tools)
     begin = recorder(f"sess_{len(before)}", Session)
     talk.session = begin(engines, talk.settings, new_id=random_id, asker=Asker())  # type: ignore[assignment]
     try:

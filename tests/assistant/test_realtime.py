@@ -496,7 +496,7 @@ def test_an_update_says_whether_the_client_chose_the_speed(session, sets):
                     "tool_choice": {"type": "function", "name": "f"},
                 }
             },
-            events.CreateResponse(request_id="e1", toolbox=Toolbox((Tool("f"),), NamedTool("f"))),
+            events.CreateResponse(request_id="e1", toolbox=Toolbox((Tool("f"),), NamedTool("f")), tool_servers=()),
         ),
         (
             "response.create",

@@ -32,6 +32,7 @@ from pipeline.engines import (
     ToolCall,
     Transcript,
 )
+from pipeline.tool_servers import ListedTool, ToolError, ToolFailure, ToolServer
 from tests.assistant.recording import (
     QUESTION,
     Talk,
@@ -53,6 +54,7 @@ from tests.pipeline.doubles import (
     LevelVad,
     RoutedLlm,
     ScriptedLlm,
+    ScriptedServers,
     ScriptedStt,
     ScriptedTts,
     ScriptedTurnDetector,
@@ -76,6 +78,20 @@ def caller() -> ScriptedLlm:
     return ScriptedLlm(["", "It is Paris."], calls={"": (ToolCall("c", "look_up", '{"what": "capital"}'),)})
 
 
+SERVED = replace(taking(), tool_servers=(ToolServer("web", "1"),))
+BROKEN = ToolError(ToolFailure("http_error", "It is closed.", 503))
+
+
+def servers(result: str | Exception) -> ScriptedServers:
+    listed = (ListedTool("look_up", "Look something up."), ListedTool("open", asks=True))
+    return ScriptedServers({"web": listed}, {"look_up": result}, takes_s=2.0)
+
+
+async def slow_tool(talk: Talk) -> None:
+    await question(talk)
+    await talk.hush(4.0)
+
+
 def router() -> RoutedLlm:
     cloud = Routed("big", "cloud", "It needs thought.", "reasoning", "api.example.com")
     here = Routed("embedded", "device", "The cloud is down.")
@@ -95,6 +111,9 @@ CONVERSATIONS = {
     "beside it": (beside, lambda: {}),
     "pictures that are seen": (beside, lambda: {"llm": ScriptedLlm(takes_pictures=True)}),
     "a function": (function, lambda: {"llm": caller(), "settings": TOOLS}),
+    "a tool of a server": (slow_tool, lambda: {"llm": caller(), "settings": SERVED, "tools": servers("Paris")}),
+    "a tool that fails": (slow_tool, lambda: {"llm": caller(), "settings": SERVED, "tools": servers(BROKEN)}),
+    "a server that fails": (question, lambda: {"settings": SERVED, "tools": ScriptedServers({"web": BROKEN})}),
     "a routed answer": (announced, lambda: {"llm": router()}),
     "nothing": (nothing_said, lambda: {}),
     "no words": (question, lambda: {"stt": ScriptedStt([""])}),
@@ -511,3 +530,14 @@ def test_a_replay_tells_of_calls_and_their_results(tmp_path: Path) -> None:
     assert differ(pairs) == 0, report
     assert 'reply calls look_up with {"what": "capital"}' in report
     assert "the function returned: “Paris”" in report
+
+
+@pytest.mark.parametrize(
+    ("result", "told"),
+    [("Paris", "the tool returned: “Paris”"), (BROKEN, "the tool failed: It is closed.")],
+)
+def test_a_tool_of_a_server_is_in_the_timeline(tmp_path: Path, result: str | Exception, told: str) -> None:
+    held = talk(llm=caller(), settings=SERVED, tools=servers(result))
+    _, _, report = replayed(record(tmp_path, held, slow_tool))
+    assert 'reply calls look_up of web with {"what": "capital"}' in report
+    assert told in report

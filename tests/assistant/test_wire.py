@@ -254,10 +254,10 @@ def test_server_vad_is_silence_alone(session):
             [{"type": "function", "name": "f", "parameters": {"type": "object", "required": ["a"]}}],
             "invalid_value",
         ),
-        ("tools", [{"type": "mcp", "server_label": "x", "server_url": "https://x"}], "unsupported_tool"),
+        ("tools", [{"type": "mcp", "server_label": "x", "server_url": "https://x"}], "mcp_server_not_allowed"),
         ("tool_choice", "required", "invalid_value"),
         ("tool_choice", {"type": "function", "name": "f"}, "invalid_value"),
-        ("tool_choice", {"type": "mcp", "server_label": "x"}, "unsupported_tool"),
+        ("tool_choice", {"type": "mcp", "server_label": "x"}, "invalid_value"),
         ("tool_choice", "perhaps", "invalid_value"),
     ],
 )

@@ -126,7 +126,7 @@ def _serve(loop: asyncio.AbstractEventLoop, listener: Listener, bound: socket.so
 
 @pytest.fixture
 def serve() -> Iterator[Callable[..., Running]]:
-    """Start a server: `serve(engines=…, token=…, max_sessions=…, api={…})`; it stops with the test.
+    """Start a server: `serve(engines=…, token=…, max_sessions=…, api={…}, tools={…})`; it stops with the test.
 
     With `ready=False` its engines are never there.
     """
@@ -134,9 +134,10 @@ def serve() -> Iterator[Callable[..., Running]]:
 
         def start(engines: Engines | None = None, token: str | None = None, **keys: Any) -> Running:
             options = {"begin": keys.pop("begin")} if "begin" in keys else {}
-            api, ready = keys.pop("api", {}), keys.pop("ready", True)
+            api, tools, ready = keys.pop("api", {}), keys.pop("tools", {}), keys.pop("ready", True)
             config = load(port=0, **keys)
-            config = config.model_copy(update={"api": config.api.model_copy(update=api)})
+            sections = {"api": config.api.model_copy(update=api), "tools": config.tools.model_copy(update=tools)}
+            config = config.model_copy(update=sections)
             engines = engines or fake_engines() if ready else None
             return stack.enter_context(running(config, engines, token, **options))
 

@@ -27,6 +27,7 @@ from pipeline.engines import (
 )
 from pipeline.session import Session
 from pipeline.settings import Settings, TurnTaking
+from pipeline.tool_servers import ListedTool, NoToolServers, ToolServer, ToolServers
 
 VOICE = 0.5
 QUIET = 0.0
@@ -225,6 +226,45 @@ class ScriptedTts:
                 yield chunk
 
 
+@dataclass
+class ScriptedServers:
+    """Servers whose tools answer after a while."""
+
+    listed: dict[str, tuple[ListedTool, ...] | Exception] = field(default_factory=dict)
+    """By the servers' labels."""
+    results: dict[str, str | Exception] = field(default_factory=dict)
+    """By the tools' names."""
+    listing_s: float = 0.1
+    takes_s: float = 0.3
+    called: list[tuple[str, str, str]] = field(default_factory=list)
+    cancelled: list[str] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+    running: int = 0
+
+    async def tools(self, server: ToolServer) -> tuple[ListedTool, ...]:
+        self.asked.append(server.label)
+        await asyncio.sleep(self.listing_s)
+        found = self.listed[server.label]
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    async def call(self, server: ToolServer, name: str, arguments: str) -> str:
+        self.called.append((server.label, name, arguments))
+        self.running += 1
+        try:
+            await asyncio.sleep(self.takes_s)
+        except asyncio.CancelledError:
+            self.cancelled.append(name)
+            raise
+        finally:
+            self.running -= 1
+        result = self.results[name]
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+
 @dataclass(frozen=True)
 class Stamped:
     at: float
@@ -240,6 +280,7 @@ class Conversation:
     live: ScriptedStt | None = None
     llm: ScriptedLlm = field(default_factory=ScriptedLlm)
     tts: ScriptedTts = field(default_factory=ScriptedTts)
+    tools: ToolServers = field(default_factory=NoToolServers)
     settings: Settings = field(default_factory=Settings)
     log: list[Stamped] = field(default_factory=list)
     windows: int = 0
@@ -256,7 +297,7 @@ class Conversation:
             numbers[kind] = numbers.get(kind, 0) + 1
             return f"{kind}_{numbers[kind]}"
 
-        self.engines = Engines(LevelVad(), self.turn, self.stt, self.live, self.llm, self.tts)
+        self.engines = Engines(LevelVad(), self.turn, self.stt, self.live, self.llm, self.tts, tools=self.tools)
         self.session = Session(self.engines, self.settings, new_id=new_id, asker=Asker("sess_1", user="ann"))
 
     def hold(self, script: "Callable[[Conversation], object]", *, read: bool = True) -> list[events.Event]:

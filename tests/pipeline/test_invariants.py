@@ -6,14 +6,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline import events
-from pipeline.engines import Adjusted, Bridge, Finish, Routed, TakenBack, TextDelta
-from pipeline.history import Item, Text
+from pipeline.engines import Adjusted, Bridge, Finish, Routed, TakenBack, TextDelta, ToolCall
+from pipeline.history import Approval, Item, Text
 from pipeline.settings import Settings, TurnTaking
+from pipeline.tool_servers import ListedTool, ToolServer
 from tests.pipeline.doubles import (
     WAIT,
     Conversation,
     RoutedLlm,
     ScriptedLlm,
+    ScriptedServers,
     ScriptedStt,
     ScriptedTts,
     ScriptedTurnDetector,
@@ -41,6 +43,8 @@ STEPS = st.one_of(
                 "announce",
                 "leave",
                 "return",
+                "allow",
+                "forbid",
             ]
         ),
         st.floats(0.0, 3.0),
@@ -50,7 +54,8 @@ STEPS = st.one_of(
 
 
 async def act(talk: Conversation, what: str, amount: float | str, number: int) -> None:
-    assistants = [event.item_id for event in talk.of(events.ResponseStarted)]
+    replies = (*talk.of(events.ResponseStarted), *talk.of(events.MessageStarted))
+    assistants = [event.item_id for event in replies if event.item_id]
     match what, amount:
         case "say", float(seconds):
             await talk.say(seconds)
@@ -83,6 +88,10 @@ async def act(talk: Conversation, what: str, amount: float | str, number: int) -
             talk.stt.error = talk.llm.error = talk.tts.error = None
         case "announce", _:
             await talk.ask(events.Announce(f"Timer {number} is over."))
+        case "allow" | "forbid", _:
+            asked = talk.of(events.ApprovalAsked)
+            approval = Approval(asked[-1].item.id if asked else "none", what == "allow")
+            await talk.ask(events.CreateItem(Item(f"answer_{number}", "user", (approval,))))
         case "leave", _:
             await talk.ask(events.ClientLeft())
         case "return", float(seconds):
@@ -111,6 +120,9 @@ LLMS = st.one_of(
                         Routed("den", "lan", "The cloud is down."),
                         Routed("embedded", "device", "The cloud is down."),
                         Adjusted(volume=0.3, speed=1.3),
+                        ToolCall("a", "light", "{}"),
+                        ToolCall("b", "door", "{}"),
+                        ToolCall("c", "mine", "{}"),
                         ConnectionError("cut"),
                     ]
                 ),
@@ -123,16 +135,29 @@ LLMS = st.one_of(
 )
 
 
+SERVERS = st.builds(
+    lambda takes_s, light: ScriptedServers(
+        {"home": (ListedTool("light"), ListedTool("door", asks=True))},
+        {"light": light, "door": "is open"},
+        takes_s=takes_s,
+    ),
+    st.sampled_from([0.0, 0.4, 3.0, 12.0]),
+    st.sampled_from(["is on", RuntimeError("no")]),
+)
+
+
 @settings(max_examples=150)
 @given(
     LLMS,
+    SERVERS,
     st.lists(STEPS, max_size=14),
     st.lists(st.floats(0, 1), min_size=1, max_size=4),
     st.lists(st.sampled_from(["", "stop", "what time is it"]), min_size=1, max_size=4),
     st.builds(TurnTaking, interrupt_response=st.booleans(), create_response=st.booleans(), speculate=st.booleans()),
 )
-def test_conversations_keep_their_promises(
+def test_conversations_keep_their_promises(  # noqa: PLR0917 - what a conversation has
     llm: ScriptedLlm,
+    tools: ScriptedServers,
     script: list[tuple[str, float | str]],
     scores: list[float],
     texts: list[str],
@@ -144,7 +169,8 @@ def test_conversations_keep_their_promises(
         live=ScriptedStt(["what", "what time"], takes_s=0.05),
         llm=llm,
         tts=ScriptedTts(),
-        settings=Settings(turn_taking=taking),
+        tools=tools,
+        settings=Settings("Be brief.", turn_taking=taking, tool_servers=(ToolServer("home"),)),
     )
 
     async def hold(talk: Conversation) -> None:
@@ -152,7 +178,7 @@ def test_conversations_keep_their_promises(
             await act(talk, what, amount, number)
         await talk.ask(events.ClientReturned(0.0))
         await talk.hush(3.0)
-        await asyncio.sleep(20.0 + 4.0 * sum(what == "announce" for what, _ in script))
+        await asyncio.sleep(120.0 + 4.0 * sum(what == "announce" for what, _ in script))
 
     talk.hold(hold)
     check(talk)
@@ -165,6 +191,7 @@ def check(talk: Conversation) -> None:
     began_at: dict[str, float] = {}
     over: set[str] = set()
     items: set[str] = set()
+    calls: dict[str, str] = {}  # the responses of those that run
     for stamped in talk.log:
         match stamped.event:
             case events.ResponseStarted(response_id=response_id, item_id=item_id, asked=asked):
@@ -172,9 +199,13 @@ def check(talk: Conversation) -> None:
                     assert active is None, "one reply at a time"
                     active = response_id
                 assert response_id not in over | said.keys()
+                if item_id is not None:  # where it may call, its message comes with its words
+                    assert item_id not in items
+                    items.add(item_id)
+                said[response_id], sent_s[response_id] = "", 0.0
+            case events.MessageStarted(item_id=item_id):
                 assert item_id not in items
                 items.add(item_id)
-                said[response_id], sent_s[response_id] = "", 0.0
             case events.ResponseText(response_id=response_id, text=text):
                 said[response_id] += text  # nothing of a response outside its time
                 assert BRIDGE not in text
@@ -183,7 +214,15 @@ def check(talk: Conversation) -> None:
                 sent_s[response_id] += len(samples) / 24_000
                 since = began_at.setdefault(response_id, stamped.at)
                 assert sent_s[response_id] <= stamped.at - since + 0.4 + 1e-6, "never a burst"
+            case events.RemoteCalled(response_id=response_id, item=item):
+                assert response_id == active, "nothing is carried out for a reply that isn't"
+                assert item.remote is not None
+                if not item.remote.waits:
+                    calls[item.id] = response_id
+            case events.RemoteReturned(response_id=str(response_id), item=item):
+                assert calls.pop(item.id) == response_id == active
             case events.ResponseEnded(response_id=response_id) as end:
+                assert response_id not in calls.values(), "what runs has an end before its response"
                 words = said.pop(response_id)
                 over.add(response_id)
                 active = None if response_id == active else active
@@ -197,4 +236,6 @@ def check(talk: Conversation) -> None:
                 pass
     assert said == {}, "every response that started has ended"
     assert active is None
+    assert calls == {}
+    assert talk.tools.running == 0  # type: ignore[attr-defined]
     assert talk.llm.running == 0, "no work goes on for nobody"

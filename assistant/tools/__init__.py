@@ -1,0 +1,1 @@
+"""Tools that the server itself has carried out."""
