@@ -4,6 +4,7 @@ Where the store can't be used, conversations go on without what needs it: timers
 elsewhere, since nothing may leave this machine that can't be written down.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -49,14 +50,13 @@ async def assemble(config: Config, models: Store, present: Present) -> AsyncIter
     `present` finds the sessions that timers speak up in. Raises MissingModel when a model isn't on this machine, before
     anything is loaded, and ConfigError for what can't be had as it is configured.
     """
+    folders = await asyncio.to_thread(lambda: {name: models.path(name) for name in config.models()})
     async with AsyncExitStack() as stack:
-        engines = await stack.enter_async_context(build(config, models))
         database = await stack.enter_async_context(open_store(config.store.url))
         if isinstance(database, StoreError):
-            yield Assembled(engines)
+            yield Assembled(await stack.enter_async_context(build(config, models)))
             return
-        wanted = config.embeddings.model in config.models()
-        embedder = build_embedder(config, models.path(config.embeddings.model) if wanted else None)
+        embedder = build_embedder(config, folders.get(config.embeddings.model))
         if embedder is not None:
             stack.callback(embedder.close)
         elsewhere = await stack.enter_async_context(open_elsewhere(config, database, embedder))
@@ -72,6 +72,8 @@ async def assemble(config: Config, models: Store, present: Present) -> AsyncIter
             reflexes, timers = await stack.enter_async_context(open_reflexes(config, database, present, more=more))
             present.when_arrived(timers.arrived)
             parts = replace(parts, reflexes=reflexes)
+        # Last: what reading the sentences took is free again by now, and the engines can have it.
+        engines = await stack.enter_async_context(build(config, models))
         yield Assembled(
             replace(engines, llm=routed(engines.llm, config, parts)),
             remembers.begin(Session),

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Request, Route, expect
 
 from tests.clients.chromium import launched, needs_chromium, opened, servers
-from tests.clients.test_page_standards import findings, needs_node
+from tests.clients.test_page_standards import findings
 
 pytestmark = needs_chromium
 
@@ -133,7 +133,6 @@ def test_it_cannot_be_shown_while_the_server_is_away(page: Page) -> None:
     expect(page.get_by_role("alert")).to_contain_text("Parley's server does not answer.")
 
 
-@needs_node
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_in_it(page: Page, scheme: Any) -> None:
     page.emulate_media(color_scheme=scheme)
