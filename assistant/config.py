@@ -77,6 +77,7 @@ class Turn(_Section):
     pause_s: float = Field(gt=0)
     resume_s: float = Field(gt=0)
     look_again_s: float = Field(gt=0)
+    command_s: float = Field(gt=0)
     min_silence_s: float = Field(gt=0)
     max_silence_s: float = Field(gt=0)
     hold_s: float = Field(gt=0)

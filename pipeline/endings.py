@@ -24,6 +24,8 @@ _SURE: Final = 1.5
 _UNLIKELY: Final = -6.0
 """Evidence up to which only the longest silence is."""
 _CERTAIN: Final = 0.999
+WHOLE: Final = 1.0
+"""How finished a whole command is that no model was needed to understand. No model is as sure."""
 
 _DANGLING: Final = frozenset(
     "a an the my your his her its our their this these some any no every each another of to in at by for from with "
@@ -54,6 +56,8 @@ def needed_silence_s(sounds: float | None, reads: float | None, settings: TurnTa
     """Return the silence that ends an utterance that sounds and reads finished to this degree (None: not known)."""
     if reads is None:
         return settings.max_silence_s
+    if reads >= WHOLE:
+        return min(settings.command_s, settings.min_silence_s, settings.max_silence_s)
     evidence = _log_odds(reads) + (0.0 if sounds is None else _SOUND_WEIGHT * _log_odds(sounds))
     doubt = min(1.0, max(0.0, (_SURE - evidence) / (_SURE - _UNLIKELY)))
     shortest_s = min(settings.min_silence_s, settings.max_silence_s)
@@ -65,6 +69,7 @@ def eager(settings: TurnTaking, eagerness: str) -> TurnTaking:
     factor = {"low": 2.0, "high": 0.5}.get(eagerness, 1.0)
     return replace(
         settings,
+        command_s=max(settings.pause_s, factor * settings.command_s),
         min_silence_s=max(settings.pause_s, factor * settings.min_silence_s),
         max_silence_s=factor * settings.max_silence_s,
     )

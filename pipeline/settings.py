@@ -25,6 +25,8 @@ class TurnTaking:
     """Voice after a pause that makes the utterance go on."""
     look_again_s: float = 0.192
     """Silence after which an utterance that is in doubt is weighed once more."""
+    command_s: float = 0.096
+    """Silence that must pass after a whole command that needs no model."""
     min_silence_s: float = 0.16
     """Silence that must pass even when sound and words are surely finished."""
     max_silence_s: float = 1.3

@@ -12,7 +12,16 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 from assistant.llm.prompts import Template
-from assistant.llm.tool_text import CALL_END, CALL_MIDDLE, CALL_OPEN, WORDS_GRAMMAR, Words, call_grammar, call_text
+from assistant.llm.tool_text import (
+    CALL_END,
+    CALL_MARKS,
+    CALL_MIDDLE,
+    CALL_OPEN,
+    WORDS_GRAMMAR,
+    Words,
+    call_grammar,
+    call_text,
+)
 from pipeline.engines import ChatMessage, NamedTool, TextDelta, Tool, Toolbox, ToolCall
 from pipeline.ids import random_id
 
@@ -25,6 +34,8 @@ Ask: TypeAlias = Callable[[Body, Take], None]
 _LIKELY: Final = 0.5
 """How probable the names of functions must be together. Of calls that are meant they have 0.7 at least, of others a
 quarter at most."""
+_INVITED: Final = 1.0
+"""Added to the log odds that a call begins: one too many is noticed by its name, and one too few by nobody."""
 _LOOKED_AT: Final = 40
 """Tokens whose probability is looked at for that, the likeliest ones."""
 
@@ -68,7 +79,7 @@ class Answer:
             )
         if after_result or not self._toolbox.may_call:
             self._say(self._chat | {"grammar": WORDS_GRAMMAR})
-        elif not self._say(self._chat):
+        elif not self._say(self._chat | {"logit_bias": [[mark, _INVITED] for mark in CALL_MARKS]}):
             if self._means_a_call():
                 return self._call(self._toolbox.tools)
             if not self._said:

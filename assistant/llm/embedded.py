@@ -29,6 +29,9 @@ _EXPECTED = 60
 _STOPS = ".?!。？！…\n"
 """What begins a token that closes a sentence: a model expects it where a message could end."""
 
+_SUREST = 0.999
+"""No model is as sure of a message's end as a whole command."""
+
 _SOCKET = "llama.sock"
 
 _BATCH_TOKENS = 64
@@ -124,7 +127,9 @@ class EmbeddedLlm:
     def _expect(self, prompt: str, messages: Sequence[ChatMessage], stop: threading.Event) -> float | None:
         with self._slots.lend(messages, stop, prefill=True) as slot:
             likely = likely_tokens(self._asking(slot, stop), prompt, _EXPECTED, ignore_eos=True)
-        return min(1.0, sum(math.exp(each["logprob"]) for each in likely if _ends(each["token"]))) if likely else None
+        return (
+            min(_SUREST, sum(math.exp(each["logprob"]) for each in likely if _ends(each["token"]))) if likely else None
+        )
 
     async def _read(self, messages: Sequence[ChatMessage]) -> None:
         request = ChatRequest(tuple(messages), max_tokens=1, temperature=0.0)

@@ -12,6 +12,8 @@ from typing import Any, Final
 from pipeline.engines import ChatMessage, Tool, Toolbox, ToolCall
 
 CALL_MARK: Final = "<tool_call>"
+CALL_MARKS: Final = ('{"', "<")
+"""What small models begin a call with."""
 CALL_OPEN: Final = f'{CALL_MARK}\n{{"name": "'
 """What a call begins with, up to the function's name."""
 CALL_MIDDLE: Final = '", "arguments": '

@@ -179,7 +179,7 @@ conversation.addEventListener("answered", (event) => {
   drawWaterfall(element("waterfall", HTMLElement), { ...timings, heard_ms: ms });
   const discarded = timings?.discarded ?? 0;
   write(element("account-note", HTMLElement), discarded > 0 ? `Begun before you had finished, and thrown away: ${discarded}.` : "");
-  write(element("account-place", HTMLElement), place ? `${place.by ? `Answered by ${place.by} ${nameOf(place)}.${why} ` : ""}${leftOf(place)}` : "");
+  write(element("account-place", HTMLElement), place ? `${place.by ? `Answered ${place.by === "device" ? "" : `by ${place.by} `}${nameOf(place)}.${why} ` : ""}${leftOf(place)}` : "");
   page.account.hidden = false;
   if (place && place.where !== "machine") write(whereabouts, `Answered ${nameOf(place)}`);
 });

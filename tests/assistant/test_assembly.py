@@ -42,6 +42,7 @@ def model(monkeypatch: pytest.MonkeyPatch) -> OneAnswerModel:
         yield fake_engines(answering)
 
     monkeypatch.setattr(assembly, "build", build)
+    monkeypatch.setattr(Config, "models", lambda _config: ())
     return answering
 
 

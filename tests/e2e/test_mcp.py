@@ -100,6 +100,7 @@ def test_a_spoken_question_is_answered_with_what_a_tool_of_a_server_says(serve, 
     started = client.kinds().index("response.created")
     assert client.kinds()[started : client.kinds().index("response.done") + 1] == [
         "response.created",
+        "rate_limits.updated",
         "response.output_item.added",
         "conversation.item.added",
         "response.mcp_call_arguments.done",

@@ -7,6 +7,7 @@ import pytest
 
 from pipeline import events
 from pipeline.engines import VAD_WINDOW
+from pipeline.settings import TurnTaking
 from tests.pipeline.doubles import Conversation, ScriptedLlm, ScriptedStt, taking
 from tests.pipeline.scripts import ended
 
@@ -294,7 +295,7 @@ def test_going_on_with_an_utterance_while_an_earlier_one_is_still_answered() -> 
     async def script(talk: Conversation) -> None:
         await talk.ask_and_wait(talk)  # type: ignore[attr-defined]
         await talk.say(0.3)
-        await talk.hush(1.25)
+        await talk.hush(TurnTaking().max_silence_s + 0.05)
         await talk.ask(events.Update(taking()))
         await talk.say(0.9)
         await talk.hush(4.0)

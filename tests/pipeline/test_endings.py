@@ -32,6 +32,7 @@ def test_the_greatest_eagerness_still_waits_for_a_pause() -> None:
 @pytest.mark.parametrize(
     ("sounds", "reads", "least", "most"),
     [
+        (0.5, 1.0, 0.096, 0.096),  # "What time is it?", which needs no model
         (0.98, 0.8, 0.16, 0.16),  # "Turn on the light."
         (0.98, 0.2, 0.2, 0.4),  # "What time is it?"
         (0.15, 0.5, 0.3, 0.6),  # finished words in a voice that goes on
