@@ -218,27 +218,6 @@ class Ledger:
                 logger.warning("Entry %d of the ledger stays open: %s", closing.number, error)
 
 
-class ShutLedger:
-    """Stands for a ledger that can't be kept: what can't be written down may not leave."""
-
-    def __init__(self, reason: StoreError) -> None:
-        """`reason` is what is wrong with the store."""
-        self._reason = reason
-
-    async def opened(self, departure: Departure) -> int:
-        """Raise StoreError, but for a model on this machine."""
-        if departure.place == "device":
-            return 0
-        raise StoreError(str(self._reason)) from self._reason
-
-    async def closed(self, number: int, arrival: Arrival) -> None:
-        """Do nothing."""
-
-    async def said_today(self, user: str, language: str | None) -> str:
-        """Say that it can't be looked up."""
-        return said(None, "", language)
-
-
 def _abandon(job: _Opening | _Closing) -> None:
     """Let nobody wait for what won't be written any more."""
     if isinstance(job, _Opening) and not job.done.done():

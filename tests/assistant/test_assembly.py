@@ -109,7 +109,10 @@ def test_without_a_store_conversations_go_on(
         assert (it.ledger, it.timers, it.begin) == (None, None, Session)
         return (await ask(it, "Remember that my dog is called Rex."))[0]
 
-    assert within(configured(tmp_path), use) == ANSWER
+    with Cloud(Reply(("It is", " Rex."))) as cloud:
+        backend = f'name = "big"\nurl = "{cloud.url}"\nmodel = "big-1"\nplace = "cloud"\nquality = 0.9'
+        assert within(configured(tmp_path, f'[router]\npreset = "best"\n[[backends]]\n{backend}'), use) == ANSWER
+    assert cloud.received == []
     assert "nothing is sent to other machines" in caplog.text
     assert model.prompts
 

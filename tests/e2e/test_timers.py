@@ -18,10 +18,12 @@ WAIT_S = 30.0
 
 @contextmanager
 def server(folder) -> Iterator[tuple[subprocess.Popen, str]]:
-    command = [sys.executable, "-m", "tests.e2e.served_reflexes", str(folder)]
+    config = folder / "my.toml"
+    config.write_text(f'[store]\nurl = "sqlite:///{folder / "parley.db"}"\n')
+    command = [sys.executable, "-m", "tests.e2e.serving", "--config", str(config)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
         try:
-            yield running, running.stdout.readline().strip()
+            yield running, next(line for line in running.stdout if "Parley is ready: " in line).split()[-1]
         finally:
             running.kill()
 
