@@ -12,7 +12,7 @@ from pipeline.engines import Adjusted, Bridge, Finish, Routed, TakenBack, TextDe
 from pipeline.history import Clause, Spoken, heard
 from pipeline.lanes import Lane
 from pipeline.turn import APOLOGY, FRAME_S, LEAD_S
-from tests.pipeline.doubles import WAIT, Conversation, RoutedLlm, ScriptedStt, taking
+from tests.pipeline.doubles import WAIT, Conversation, RoutedLlm, ScriptedStt
 from tests.pipeline.scripts import HELLO, ended, one_question, rejected
 
 END = Finish("stop", 9, 0, 3)
@@ -142,8 +142,8 @@ def test_a_bridge_is_heard_and_stands_nowhere() -> None:
     assert timings.commit_s < timings.bridge_s < timings.bridge_s + 2.9 < timings.first_audio_s
 
 
-def test_the_words_of_the_answer_are_heard_when_they_sound() -> None:
-    talk = Conversation(llm=slow(), settings=replace(taking(), report_heard=True))
+def hold_and_report(talk: Conversation) -> None:
+    """Ask one question, and be told which words of its answer have been heard."""
     talk.settings = replace(talk.settings, report_heard=True)
 
     async def ask(talk: Conversation) -> None:
@@ -152,6 +152,11 @@ def test_the_words_of_the_answer_are_heard_when_they_sound() -> None:
         await talk.hush(6.0)
 
     talk.hold(ask)
+
+
+def test_the_words_of_the_answer_are_heard_when_they_sound() -> None:
+    talk = Conversation(llm=slow())
+    hold_and_report(talk)
     told = talk.of(events.ReplyHeard)
     bridge_s = len(LOOK.text) / 10
     assert told[0].text == "The"
@@ -244,14 +249,7 @@ def test_a_written_answer_has_no_bridge_and_nothing_to_take_back() -> None:
 def test_who_heard_only_a_bridge_hears_of_the_failure(after_s: float) -> None:
     """However much of the bridge was sent, the words that follow are heard when they sound."""
     talk = Conversation(llm=routed(CLOUD, WAIT, LOOK, after_s, RuntimeError("no route to host")))
-    talk.settings = replace(talk.settings, report_heard=True)
-
-    async def ask(talk: Conversation) -> None:
-        await talk.ask(events.Update(talk.settings))
-        await one_question(talk)
-        await talk.hush(6.0)
-
-    talk.hold(ask)
+    hold_and_report(talk)
     assert (ended(talk).status, ended(talk).text) == ("failed", APOLOGY)
     assert [event.text for event in talk.of(events.ResponseBridged)] == [LOOK.text]
     first = talk.of(events.ReplyHeard)[0]
