@@ -14,6 +14,7 @@ from typing import Final, Literal, Protocol, TypeAlias
 from audio.types import Samples, Transcript
 from pipeline.lanes import Lanes
 from pipeline.tool_servers import NoToolServers, RemoteTool, ToolServers
+from vision.types import Frame, Scene
 
 __all__ = [
     "NO_TOOLS",
@@ -24,6 +25,7 @@ __all__ = [
     "ChatMessage",
     "ChatRequest",
     "Engines",
+    "Eyes",
     "Finish",
     "Generated",
     "LanguageModel",
@@ -32,6 +34,7 @@ __all__ = [
     "RemoteChoice",
     "Routed",
     "Sampling",
+    "Sight",
     "SpeechToText",
     "TakenBack",
     "TextDelta",
@@ -338,6 +341,25 @@ class TextToSpeech(Protocol):
         ...
 
 
+class Sight(Protocol):
+    """One session's eyes: they remember what they saw, so that they can tell what came and what went."""
+
+    async def look(self, frame: Frame, *, closely: bool = False) -> Scene:
+        """Return what `frame` shows; `closely` also reads text and codes. A still picture costs next to nothing.
+
+        Raises vision's PictureError, which says what is wrong, where the frame isn't a picture that may be looked at.
+        """
+        ...
+
+
+class Eyes(Protocol):
+    """Understands pictures."""
+
+    def open(self) -> Sight:
+        """Begin a stream of pictures that belong together."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Engines:
     """All that a conversation needs.
@@ -354,5 +376,7 @@ class Engines:
     tts: TextToSpeech
     lanes: Lanes = field(default_factory=lambda: Lanes(2))
     """Who may work now."""
+    eyes: Eyes | None = None
+    """None: this server can't see."""
     tools: ToolServers = field(default_factory=NoToolServers)
     """The servers whose tools this session may have carried out."""

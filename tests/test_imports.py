@@ -10,17 +10,19 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-ROOMS = ("assistant", "audio", "pipeline", "clients")
+ROOMS = ("assistant", "audio", "vision", "pipeline", "clients")
 MAY_IMPORT = {
-    "assistant": ("assistant", "audio", "pipeline"),
+    "assistant": ("assistant", "audio", "vision", "pipeline"),
     "audio": ("audio",),
-    "pipeline": ("pipeline", "audio.types"),
-    "clients": ("clients", "audio"),
+    "vision": ("vision",),
+    "pipeline": ("pipeline", "audio.types", "vision.types"),
+    "clients": ("clients", "audio", "vision"),
 }
 HEAVY = {
     "aiosqlite",
     "asyncpg",
     "cryptography",
+    "cv2",
     "ctranslate2",
     "faster_whisper",
     "hassil",

@@ -1,0 +1,1 @@
+"""Sight: what a camera shows, as one typed scene."""
