@@ -386,6 +386,7 @@ def _lay_over(
             raise ConfigError(f"{source}: [{key}] should be a section with keys, and it is {value!r}.")
         else:
             below[key] = value
+            origin.pop(here, None)  # the newest stands last
             origin[here] = source
 
 
@@ -408,8 +409,9 @@ def _place(at: tuple[str, ...], merged: dict[str, Any]) -> str:
 def _sentence(
     at: tuple[str, ...], problem: ErrorDetails, origin: dict[tuple[str, ...], str], merged: dict[str, Any]
 ) -> str:
-    # The problem may lie deeper than what a layer set (a list's item), or be of a section that one replaced whole.
-    source = next((origin[at[:depth]] for depth in range(len(at), 0, -1) if at[:depth] in origin), "configuration")
+    # The problem may lie deeper than what a layer set (a list's item), or be of a section of which a layer set a part.
+    sources = [source for path, source in origin.items() if all(map(str.__eq__, path, at))]
+    source = sources[-1] if sources and at else "configuration"
     where = f"{source}: {_place(at, merged)}"
     match problem["type"]:
         case "value_error" if not at:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import wave
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,6 +20,10 @@ settings.register_profile(
     "parley", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize="CI" in os.environ
 )
 settings.load_profile("parley")
+
+# A shell has what it starts in the background ignore it, and so would the programs that the tests start and interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SPEECH = Path(__file__).parent / "data" / "speech"
 

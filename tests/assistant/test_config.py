@@ -85,6 +85,10 @@ def test_an_empty_language_is_detected(written: Written) -> None:
             "my.toml: [server] allowed_origins.1: it should be a valid string, and it is 3.",
         ),
         (
+            '[router]\npreset = "privat"',
+            "my.toml: [router]: There is no preset 'privat'. The presets are: private, balanced, best, cheap.",
+        ),
+        (
             '[turn]\nmode = "smart"',
             "my.toml: [turn] mode: it should be 'semantic', 'silence' or 'manual', and it is 'smart'.",
         ),

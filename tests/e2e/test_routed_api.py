@@ -176,7 +176,7 @@ def test_an_answer_that_breaks_off_ends_with_an_error(sdk, cloud):
 
 def test_a_reason_fits_into_a_header():
     line = route_header(Routed("gpt", "cloud", "Für “alle”:\r\nX-Evil: 1\x00" + "a" * 500, to="api.example"))
-    assert line.startswith("gpt (cloud at api.example): F?r ?alle?: X-Evil: 1")
+    assert line.startswith('gpt (cloud at api.example): F?r "alle": X-Evil: 1')
     assert len(line) == 300
     assert line.isprintable()
 

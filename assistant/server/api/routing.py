@@ -15,6 +15,7 @@ from pipeline.engines import ChatRequest, Engines, Generated, LanguageModel, Rou
 
 PREFIX: Final = "parley"
 _LONGEST_REASON: Final = 300
+_QUOTES: Final = str.maketrans("“”", '""')
 _BUSY: Final = "This machine works on as many requests as it may. Try again in a moment."
 
 
@@ -87,5 +88,5 @@ async def answer(
 def route_header(piece: Routed) -> str:
     """Return who answers and why, as a header can hold it: one line of ASCII."""
     at = f" at {piece.to}" if piece.to else ""
-    line = " ".join(f"{piece.backend} ({piece.place}{at}): {piece.reason}".split())
+    line = " ".join(f"{piece.backend} ({piece.place}{at}): {piece.reason}".split()).translate(_QUOTES)
     return "".join(sign if " " <= sign <= "~" else "?" for sign in line)[:_LONGEST_REASON]
