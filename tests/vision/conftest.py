@@ -1,0 +1,13 @@
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from vision.faces import FaceFinder
+
+
+@pytest.fixture(scope="session")
+def faces(model_path: Callable[[str], Path]) -> Iterator[FaceFinder]:
+    finder = FaceFinder(model_path("mediapipe-faces"))
+    yield finder
+    finder.close()
