@@ -26,7 +26,8 @@ _LONGEST_WAIT_S: Final = 15.0
 _CLOSE_S: Final = 1.0
 _QUALITY: Final = 85
 _ADDRESS: Final = re.compile(r"^([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
-_CREDENTIALS: Final = re.compile(r"(?<=://)[^/@]+@")
+_SECRET: Final = re.compile(r"(?<=://).*@|\?.*")
+"""User and password stand before the host, or in what is asked of it."""
 
 # FFmpeg and OpenCV would write addresses, passwords included, to the terminal. FFmpeg reads this when it is first used.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
@@ -51,7 +52,7 @@ class _Source:
     @property
     def shown(self) -> str:
         """The name, without a password."""
-        return _CREDENTIALS.sub("", self.name)
+        return _SECRET.sub("", self.name)
 
 
 class Camera:
@@ -156,7 +157,7 @@ class Camera:
         try:
             start = self._loop.time()
             frames_a_second = capture.get(cv2.CAP_PROP_FPS) or 25.0
-            count, next_at = 0, start
+            count, next_at, shown = 0, start, False
             while not self._closed.is_set() and capture.grab():
                 if self._source.kind is _Kind.FILE:
                     self._closed.wait(start + count / frames_a_second / self._speed - self._loop.time())
@@ -165,9 +166,10 @@ class Camera:
                 if now >= next_at:
                     whole, picture = capture.retrieve()
                     if whole:
+                        shown = True
                         self._tell(self._take, Frame(self._jpeg(picture), now))
                         next_at = max(next_at + self._period, now)
-            return count > 0
+            return shown
         finally:
             capture.release()
 
