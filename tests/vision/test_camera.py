@@ -66,7 +66,7 @@ def test_frames_come_at_the_wished_rate() -> None:
 
 def test_only_the_newest_waits() -> None:
     async def main() -> tuple[list[Frame], int]:
-        async with Camera(str(VIDEO), rate=1000, speed=30) as camera:
+        async with Camera(str(VIDEO), rate=1e6, speed=30) as camera:
             await asyncio.to_thread(at_end)
             frames = [frame async for frame in camera]
             assert not camera.connected
