@@ -1,0 +1,21 @@
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from vision.faces import FaceFinder
+from vision.hands import HandFinder
+
+
+@pytest.fixture(scope="session")
+def faces(model_path: Callable[[str], Path]) -> Iterator[FaceFinder]:
+    finder = FaceFinder(model_path("mediapipe-faces"))
+    yield finder
+    finder.close()
+
+
+@pytest.fixture(scope="session")
+def hands(model_path: Callable[[str], Path]) -> Iterator[HandFinder]:
+    finder = HandFinder(model_path("mediapipe-hands"))
+    yield finder
+    finder.close()
