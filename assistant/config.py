@@ -176,6 +176,14 @@ class Tts(_Section):
     threads: int = Field(ge=1)
 
 
+class Vision(_Section):
+    """The eyes."""
+
+    engine: Literal["local", "none"]
+    model: str
+    threads: int = Field(ge=1)
+
+
 class Reflexes(_Section):
     """What is answered without a model."""
 
@@ -282,6 +290,7 @@ class Config(_Section):
     llm: Llm
     router: Router
     tts: Tts
+    vision: Vision
     reflexes: Reflexes
     store: Store
     embeddings: Embeddings
@@ -313,6 +322,8 @@ class Config(_Section):
         if self.live.engine != "none":
             wanted.append(self.live.model)
         wanted += [self.llm.model, self.tts.model]
+        if self.vision.engine != "none":
+            wanted.append(self.vision.model)
         if self.embeddings.engine != "none":
             wanted.append(self.embeddings.model)
         return tuple(dict.fromkeys(wanted))

@@ -12,7 +12,7 @@ from typing import Protocol, TypeVar, assert_never
 from assistant.config import Config
 from assistant.cpu import cores
 from assistant.models import Store
-from pipeline.engines import Engines, LanguageModel, SpeechToText, TextToSpeech, TurnDetector, VoiceDetector
+from pipeline.engines import Engines, Eyes, LanguageModel, SpeechToText, TextToSpeech, TurnDetector, VoiceDetector
 from pipeline.history import prompt
 from pipeline.lanes import Lanes
 
@@ -99,6 +99,7 @@ async def _start_all(config: Config, folders: dict[str, Path], closing: ExitStac
         llm=llm.result(),
         tts=tts.result(),
         lanes=Lanes(cores()),
+        eyes=_eyes(config, folders, closing),
     )
 
 
@@ -169,5 +170,27 @@ def _tts(config: Config, folders: dict[str, Path]) -> _Tts:
             from audio.tts.piper import Piper
 
             return Piper(folders[config.tts.model], threads=config.tts.threads)
+        case _ as never:
+            assert_never(never)
+
+
+def _eyes(config: Config, folders: dict[str, Path], closing: ExitStack) -> Eyes | None:
+    settings = config.vision
+    match settings.engine:
+        case "none":
+            return None
+        case "local":
+            from vision.eyes import LocalEyes
+            from vision.finders import Finders, Lazy, ObjectFinder
+
+            def objects() -> ObjectFinder:
+                from vision.detect.yolox import Yolox
+
+                return Yolox(folders[settings.model], threads=settings.threads)
+
+            # Nothing to start: they load what they need when the first picture is shown.
+            eyes = LocalEyes(Finders(objects=Lazy(objects)))
+            closing.callback(eyes.close)
+            return eyes
         case _ as never:
             assert_never(never)

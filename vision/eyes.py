@@ -22,9 +22,6 @@ class LocalEyes:
         """Begin a stream of pictures that belong together."""
         return LocalSight(self._finders, self._executor)
 
-    async def warm(self) -> None:
-        """Load nothing yet: most conversations have no camera, and eyes take memory."""
-
     def close(self) -> None:
         """Stop the thread after the look in progress, and close what was loaded."""
         self._executor.shutdown(wait=True, cancel_futures=True)
