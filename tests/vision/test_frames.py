@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from tests.vision.pictures import halves, jpeg, pixels, plain, written
+from tests.vision.files import halves, jpeg, pixels, plain, written
 from vision.frames import SIDE, decode, decode_small
 from vision.headers import MAX_PIXELS
 from vision.types import PictureError

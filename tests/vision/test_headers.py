@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.vision.pictures import plain, written
+from tests.vision.files import plain, written
 from vision.headers import MAX_BYTES, MAX_PIXELS, read_header
 from vision.types import PictureError
 

@@ -13,7 +13,7 @@ from vision.types import Pixels
 IMAGES = Path(__file__).resolve().parents[1] / "data" / "images"
 
 
-def photo(name: str) -> bytes:
+def photo_file(name: str) -> bytes:
     """The file of a photo, by its name."""
     return (IMAGES / name).read_bytes()
 
