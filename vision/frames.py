@@ -54,7 +54,7 @@ def decode_small(data: bytes) -> NDArray[np.uint8]:
 
 
 def _flag(header: Header, side: int) -> int:
-    """Let libjpeg itself make a large picture smaller, which saves most of its time and memory; no other decoder can."""
+    """Let libjpeg make a large picture smaller, which saves most of its time and memory; no other decoder can."""
     if header.kind != "jpeg":
         return cv2.IMREAD_COLOR
     longest = max(header.width, header.height)

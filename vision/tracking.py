@@ -54,7 +54,7 @@ class Tracker:
         if self._tracks is None:
             self._tracks = [self._begin(detection, believed=True) for detection in found]
             return Tracked(_things(self._tracks))
-        pairs = _matched(self._tracks, found, afar=not cut)
+        pairs = _matched(self._tracks, found, same_view=not cut)
         appeared = [track for index, track in enumerate(self._tracks) if index in pairs and not track.believed]
         left = []
         stay = []
@@ -102,10 +102,10 @@ def _things(tracks: Iterable[_Track]) -> tuple[Thing, ...]:
     return tuple(track.thing for track in tracks if track.believed)
 
 
-def _matched(tracks: Sequence[_Track], found: Sequence[Detection], *, afar: bool) -> dict[int, int]:
+def _matched(tracks: Sequence[_Track], found: Sequence[Detection], *, same_view: bool) -> dict[int, int]:
     """Return which track goes on as which detection, the likeliest pairs first."""
     both = product(range(len(tracks)), range(len(found)))
-    pairs = ((_likeness(tracks[i].thing, found[j], afar=afar), i, j) for i, j in both)
+    pairs = ((_likeness(tracks[i].thing, found[j], same_view=same_view), i, j) for i, j in both)
     matched: dict[int, int] = {}
     taken: set[int] = set()
     for likeness, i, j in sorted(pairs, key=lambda pair: pair[0], reverse=True):
@@ -115,15 +115,17 @@ def _matched(tracks: Sequence[_Track], found: Sequence[Detection], *, afar: bool
     return matched
 
 
-def _likeness(thing: Thing, detection: Detection, *, afar: bool) -> float:
+def _likeness(thing: Thing, detection: Detection, *, same_view: bool) -> float:
     """Return how likely both are one thing, 0..3: of its kind where it was; in its very place; of its kind nearby."""
     shared = overlap(thing.box, detection.box)
     if thing.label == detection.label and shared > _TOUCHES:
         return 2 + shared
+    if not same_view:
+        return 0.0
     if shared > _SAME_PLACE:
         return 1 + shared
     away = dist(_middle(thing.box), _middle(detection.box))
-    return 1 - away if afar and thing.label == detection.label and away < _NEAR else 0.0
+    return 1 - away if thing.label == detection.label and away < _NEAR else 0.0
 
 
 def _middle(box: Box) -> tuple[float, float]:

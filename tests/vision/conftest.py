@@ -1,0 +1,13 @@
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from vision.detect.yolox import Yolox
+
+
+@pytest.fixture(scope="session")
+def yolox(model_path: Callable[[str], Path]) -> Iterator[Yolox]:
+    finder = Yolox(model_path("yolox-nano"))
+    yield finder
+    finder.close()
