@@ -15,6 +15,7 @@ from assistant.models import Store
 from pipeline.engines import Engines, Eyes, LanguageModel, SpeechToText, TextToSpeech, TurnDetector, VoiceDetector
 from pipeline.history import prompt
 from pipeline.lanes import Lanes
+from vision.types import Code, Pixels
 
 # ruff: noqa: PLC0415 - see above
 
@@ -181,15 +182,25 @@ def _eyes(config: Config, folders: dict[str, Path], closing: ExitStack) -> Eyes 
             return None
         case "local":
             from vision.eyes import LocalEyes
-            from vision.finders import Finders, Lazy, ObjectFinder
+            from vision.finders import Finders, Lazy, ObjectFinder, TextReader
 
+            # Nothing is loaded before a picture is shown, so the classes come as late.
             def objects() -> ObjectFinder:
                 from vision.detect.yolox import Yolox
 
                 return Yolox(folders[settings.model], threads=settings.threads)
 
-            # Nothing to start: they load what they need when the first picture is shown.
-            eyes = LocalEyes(Finders(objects=Lazy(objects)))
+            def text() -> TextReader:
+                from vision.text import TextReader
+
+                return TextReader(threads=settings.threads)
+
+            def codes(picture: Pixels) -> tuple[Code, ...]:
+                from vision.codes import read_codes
+
+                return read_codes(picture)
+
+            eyes = LocalEyes(Finders(objects=Lazy(objects), text=Lazy(text), codes=codes))
             closing.callback(eyes.close)
             return eyes
         case _ as never:

@@ -16,7 +16,7 @@ from vision.scene import Looks, compose, with_reading
 from vision.tracking import Tracked, Tracker
 from vision.types import Frame, Light, Scene
 
-_READING_SIDE: Final = 2048
+_READING_SIDE: Final = 1600
 """The longest side of what is read, in pixels: small print needs more of them than things do."""
 
 

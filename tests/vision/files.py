@@ -1,16 +1,14 @@
-"""Pictures for the tests: made up on the spot, or photos (tests/data/images)."""
+"""Picture files: made up on the spot, or a photo's own."""
 
 import io
-from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 from PIL import Image
 
+from tests.vision.pictures import IMAGES
 from vision.types import Pixels
-
-IMAGES = Path(__file__).resolve().parents[1] / "data" / "images"
 
 
 def photo_file(name: str) -> bytes:

@@ -178,7 +178,7 @@ def test_small_print_is_read_from_more_pixels(stream: Stream, eyes: Scripted) ->
     big = np.random.default_rng(0).integers(0, 255, (1500, 2000, 3), np.uint8)
     scene = stream.look(frame(big, 1.0), closely=True)
     assert (scene.width, scene.height) == (1280, 960)
-    assert eyes.reads == [(1500, 2000, 3)]
+    assert eyes.reads == [(1200, 1600, 3)]
 
 
 def test_a_covered_lens_is_not_a_farewell(stream: Stream, eyes: Scripted, room: Pixels) -> None:

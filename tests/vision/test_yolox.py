@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.vision.files import IMAGES, photo_file
+from tests.vision.files import photo_file
+from tests.vision.pictures import IMAGES
 from tests.vision.things import score
 from vision.detect.detection import area, inside, overlap
 from vision.detect.yolox import Yolox
