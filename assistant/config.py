@@ -181,7 +181,12 @@ class Vision(_Section):
 
     engine: Literal["local", "none"]
     model: str
+    faces: str
     threads: int = Field(ge=1)
+
+    def models(self) -> tuple[str, ...]:
+        """Name the models that it needs."""
+        return () if self.engine == "none" else (self.model, self.faces)
 
 
 class Reflexes(_Section):
@@ -322,8 +327,7 @@ class Config(_Section):
         if self.live.engine != "none":
             wanted.append(self.live.model)
         wanted += [self.llm.model, self.tts.model]
-        if self.vision.engine != "none":
-            wanted.append(self.vision.model)
+        wanted += self.vision.models()
         if self.embeddings.engine != "none":
             wanted.append(self.embeddings.model)
         return tuple(dict.fromkeys(wanted))

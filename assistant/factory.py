@@ -100,7 +100,7 @@ async def _start_all(config: Config, folders: dict[str, Path], closing: ExitStac
         llm=llm.result(),
         tts=tts.result(),
         lanes=Lanes(cores()),
-        eyes=_eyes(config, folders, closing),
+        eyes=build_eyes(config, folders, closing),
     )
 
 
@@ -175,20 +175,26 @@ def _tts(config: Config, folders: dict[str, Path]) -> _Tts:
             assert_never(never)
 
 
-def _eyes(config: Config, folders: dict[str, Path], closing: ExitStack) -> Eyes | None:
+def build_eyes(config: Config, folders: dict[str, Path], closing: ExitStack) -> Eyes | None:
+    """Return the eyes, of which nothing is loaded yet, and have `closing` close them."""
     settings = config.vision
     match settings.engine:
         case "none":
             return None
         case "local":
             from vision.eyes import LocalEyes
-            from vision.finders import Finders, Lazy, ObjectFinder, TextReader
+            from vision.finders import FaceFinder, Finders, Lazy, ObjectFinder, TextReader
 
-            # Nothing is loaded before a picture is shown, so the classes come as late.
+            # The first picture loads what looks for things in it, so the classes come as late.
             def objects() -> ObjectFinder:
                 from vision.detect.yolox import Yolox
 
                 return Yolox(folders[settings.model], threads=settings.threads)
+
+            def faces() -> FaceFinder:
+                from vision.faces import FaceFinder
+
+                return FaceFinder(folders[settings.faces], threads=settings.threads)
 
             def text() -> TextReader:
                 from vision.text import TextReader
@@ -200,7 +206,7 @@ def _eyes(config: Config, folders: dict[str, Path], closing: ExitStack) -> Eyes 
 
                 return read_codes(picture)
 
-            eyes = LocalEyes(Finders(objects=Lazy(objects), text=Lazy(text), codes=codes))
+            eyes = LocalEyes(Finders(objects=Lazy(objects), faces=Lazy(faces), text=Lazy(text), codes=codes))
             closing.callback(eyes.close)
             return eyes
         case _ as never:

@@ -35,13 +35,18 @@ class LocalSight:
         self._finders = finders
         self._executor = executor
         self._stream: Stream | None = None
+        self._looked = False
 
     async def look(self, frame: Frame, *, closely: bool = False) -> Scene:
         """Return what `frame` shows; `closely` also reads text and codes.
 
         Raises PictureError where the frame isn't a picture that may be looked at; the stream goes on with the next one.
         """
-        return await asyncio.get_running_loop().run_in_executor(self._executor, self._look, frame, closely)
+        looking = asyncio.get_running_loop().run_in_executor(self._executor, self._look, frame, closely)
+        if not self._looked:
+            self._looked = True
+            self._executor.submit(self._finders.prepare)  # behind the first look
+        return await looking
 
     def _look(self, frame: Frame, closely: bool) -> Scene:
         if self._stream is None:

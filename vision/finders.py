@@ -78,6 +78,11 @@ class Finders:
     text: Lazy[TextReader] | None = None
     codes: ReadCodes | None = None
 
+    def prepare(self) -> None:
+        """Load what reads: the first question about a text shouldn't wait for it."""
+        if self.text is not None:
+            self.text()
+
     def close(self) -> None:
         """Close what was loaded."""
         for finder in (self.objects, self.faces, self.hands, self.text):
