@@ -6,6 +6,7 @@ A small file may hold a very large picture: nothing is decoded before its header
 import struct
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
+from zlib import crc32
 
 from vision.types import PictureError
 
@@ -56,7 +57,7 @@ def read_header(data: bytes) -> Header:
         limit = MAX_PIXELS // 1_000_000
         message = f"The image is {width} x {height} pixels; at least one and at most {limit} million can be had."
         raise PictureError("image_too_large" if width * height else "invalid_image", message)
-    if kind == "png" and not _has_whole_chunks(data):
+    if kind == "png" and not _is_whole_png(data):
         raise _damaged(kind)
     if kind == "jpeg" and data.count(_START_OF_SCAN) * width * height > _MAX_PASSES:
         raise PictureError("image_too_large", "The JPEG image has too many passes: send one that isn't progressive.")
@@ -79,14 +80,22 @@ def _damaged(kind: Kind) -> PictureError:
     return PictureError("invalid_image", f"The {kind.upper()} image is damaged or cut short: send it again.")
 
 
-def _has_whole_chunks(data: bytes) -> bool:
-    """Tell whether a PNG has as much as it says. OpenCV would take the memory for a chunk before it looks for it."""
-    at = len(_PNG)
-    while data[at + 4 : at + 8] != b"IEND":
-        at += 12 + int.from_bytes(data[at : at + 4])
-        if at >= len(data):
+def _is_whole_png(data: bytes) -> bool:
+    """Tell whether a PNG has as much as it says, and the right checksums.
+
+    OpenCV would take the memory for a chunk before it looks for it, and look for pixels behind the end.
+    """
+    at, has_pixels = len(_PNG), False
+    while at + 12 <= len(data):
+        end = at + 12 + int.from_bytes(data[at : at + 4])
+        kind = data[at + 4 : at + 8]
+        if end > len(data) or crc32(data[at + 4 : end - 4]) != int.from_bytes(data[end - 4 : end]):
             return False
-    return True
+        if kind == b"IEND":
+            return has_pixels
+        has_pixels |= kind == b"IDAT"
+        at = end
+    return False
 
 
 def _jpeg_size(data: bytes) -> tuple[int, int] | None:

@@ -29,6 +29,13 @@ def test_a_png_that_claims_more_than_it_has_is_not_given_its_memory(length: int)
         read_header(PNG[:end] + length.to_bytes(4, "big") + PNG[end + 4 :])
 
 
+def test_a_png_has_its_pixels_and_checksums() -> None:
+    start, end = PNG.index(b"IDAT") - 4, PNG.index(b"IEND") - 4
+    for damaged in (PNG[:start] + PNG[end:], PNG.replace(b"IDAT", b"IDA!"), PNG[: end - 1] + b"!" + PNG[end:]):
+        with pytest.raises(PictureError, match="damaged"):
+            read_header(damaged)
+
+
 def test_a_png_has_its_end() -> None:
     assert read_header(PNG + b"a note behind it").kind == "png"
     with pytest.raises(PictureError, match="cut short"):
