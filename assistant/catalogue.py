@@ -61,6 +61,7 @@ class Wheel(_Entry):
     version: str = Field(pattern=re.compile(r"^[0-9][A-Za-z0-9.+!-]*$"))
     bytes: int = Field(ge=1)
     platform: str | None = None
+    python: str | None = Field(default=None, pattern=re.compile(r"^3\.\d+$"))
     members: Mapping[FileName, str]
     cut: Mapping[FileName, int] = {}
 

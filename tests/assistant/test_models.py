@@ -132,6 +132,15 @@ def test_a_platform_wheel_is_fetched_on_any_machine(root: Path, index: Path) -> 
     assert store_of(root, source).pull("tiny").is_dir()
 
 
+def test_the_wheel_of_another_python_is_fetched_by_any(root: Path, index: Path) -> None:
+    wheel = write_wheel(index, "elsewhere", dict(CONTENTS))
+    path = index / "elsewhere-1.0-py3-none-any.whl"
+    path.rename(index / "elsewhere-1.0-cp39-cp39-win_arm64.whl")
+    there = {"platform": "win_arm64", "python": "3.9"}
+    source = Wheels(kind="wheels", wheels=(wheel.model_copy(update=there),))
+    assert store_of(root, source).pull("tiny").is_dir()
+
+
 @pytest.mark.parametrize(
     ("code", "why"),
     [

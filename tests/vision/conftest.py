@@ -5,6 +5,7 @@ import pytest
 
 from vision.detect.yolox import Yolox
 from vision.faces import FaceFinder
+from vision.hands import HandFinder
 
 
 @pytest.fixture(scope="session")
@@ -17,5 +18,12 @@ def yolox(model_path: Callable[[str], Path]) -> Iterator[Yolox]:
 @pytest.fixture(scope="session")
 def faces(model_path: Callable[[str], Path]) -> Iterator[FaceFinder]:
     finder = FaceFinder(model_path("mediapipe-faces"))
+    yield finder
+    finder.close()
+
+
+@pytest.fixture(scope="session")
+def hands(model_path: Callable[[str], Path]) -> Iterator[HandFinder]:
+    finder = HandFinder(model_path("mediapipe-hands"))
     yield finder
     finder.close()
