@@ -182,11 +182,14 @@ class Vision(_Section):
     engine: Literal["local", "none"]
     model: str
     faces: str
+    hands: str
     threads: int = Field(ge=1)
 
     def models(self) -> tuple[str, ...]:
         """Name the models that it needs."""
-        return () if self.engine == "none" else (self.model, self.faces)
+        if self.engine == "none":
+            return ()
+        return (self.model, *(name for name in (self.faces, self.hands) if name != "none"))
 
 
 class Reflexes(_Section):

@@ -183,7 +183,7 @@ def build_eyes(config: Config, folders: dict[str, Path], closing: ExitStack) -> 
             return None
         case "local":
             from vision.eyes import LocalEyes
-            from vision.finders import FaceFinder, Finders, Lazy, ObjectFinder, TextReader
+            from vision.finders import FaceFinder, Finders, HandFinder, Lazy, ObjectFinder, TextReader
 
             # The first picture loads what looks for things in it, so the classes come as late.
             def objects() -> ObjectFinder:
@@ -196,6 +196,11 @@ def build_eyes(config: Config, folders: dict[str, Path], closing: ExitStack) -> 
 
                 return FaceFinder(folders[settings.faces], threads=settings.threads)
 
+            def hands() -> HandFinder:
+                from vision.hands import HandFinder
+
+                return HandFinder(folders[settings.hands], threads=settings.threads)
+
             def text() -> TextReader:
                 from vision.text import TextReader
 
@@ -206,9 +211,15 @@ def build_eyes(config: Config, folders: dict[str, Path], closing: ExitStack) -> 
 
                 return read_codes(picture)
 
-            eyes = LocalEyes(
-                Finders(objects=Lazy(objects), faces=Lazy(faces), text=Lazy(text), codes=codes, tidy=give_back_memory)
+            finders = Finders(
+                objects=Lazy(objects),
+                faces=None if settings.faces == "none" else Lazy(faces),
+                hands=None if settings.hands == "none" else Lazy(hands),
+                text=Lazy(text),
+                codes=codes,
+                tidy=give_back_memory,
             )
+            eyes = LocalEyes(finders)
             closing.callback(eyes.close)
             return eyes
         case _ as never:

@@ -69,9 +69,9 @@ def test_a_hand_takes_a_bottle(eyes: Eyes) -> None:
     assert any(scene.summary == "One person, holding a bottle; also two bottles." for scene in scenes)
     assert scenes[-1].summary.startswith("Two bottles.")
     assert [thing.label for scene in scenes for thing in scene.left] == ["bottle", "person"]
-    still = [scene for scene in scenes if scene.at < 5]
-    assert all(scene.things == scenes[0].things for scene in still)
-    assert not any(scene.moved for scene in still)
+    before = [scene for scene in scenes if scene.at < 5]
+    assert all([thing.track for thing in scene.things] == [1, 2, 3] for scene in before)
+    assert not any(scene.moved for scene in before)
 
 
 def test_somebody_comes_into_the_room(eyes: Eyes) -> None:
@@ -84,6 +84,12 @@ def test_somebody_comes_into_the_room(eyes: Eyes) -> None:
     assert "one person facing you" in came.summary.lower()
     assert {thing.track for thing in before.things} < {thing.track for thing in came.things}
     assert after.appeared == ()
+
+
+def test_a_raised_palm(eyes: Eyes) -> None:
+    (scene,) = watch(eyes, [photo_file("raised_palm.jpg")])
+    assert scene.gestures == ("raised palm",)
+    assert "a raised palm" in scene.summary.lower()
 
 
 def test_in_the_dark(eyes: Eyes) -> None:
