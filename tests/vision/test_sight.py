@@ -71,7 +71,7 @@ def test_a_hand_takes_a_bottle(eyes: Eyes) -> None:
     assert [thing.label for scene in scenes for thing in scene.left] == ["bottle", "person"]
     before = [scene for scene in scenes if scene.at < 5]
     assert all([thing.track for thing in scene.things] == [1, 2, 3] for scene in before)
-    assert not any(scene.moved for scene in before)
+    assert all(scene.appeared == scene.left == () for scene in before)
 
 
 def test_somebody_comes_into_the_room(eyes: Eyes) -> None:
