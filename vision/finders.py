@@ -66,6 +66,7 @@ class Lazy(Generic[_F]):
         """Close it, where it was loaded."""
         if self._loaded is not None:
             self._loaded.close()
+            self._loaded = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ class Finders:
     """Gives back memory after loading and reading, which take much of it for a moment."""
 
     def prepare(self) -> None:
-        """Load what reads: the first question about a text shouldn't wait for it."""
+        """Load what reads, so that the first question about a text needn't wait. What fails now fails again then."""
         if self.text is not None:
             self.text()
             self.tidy()

@@ -4,12 +4,14 @@ import asyncio
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 
 import pytest
 
 from pipeline.engines import Eyes
 from tests.vision.files import halves, written
 from tests.vision.test_stream import Scripted
+from vision.detect.detection import Detection
 from vision.eyes import LocalEyes
 from vision.finders import Finders, Lazy
 from vision.types import Frame, PictureError, Pixels
@@ -21,7 +23,7 @@ def test_every_session_has_its_own_scene_and_all_share_one_thread() -> None:
     threads = set()
 
     class Noting(Scripted):
-        def find(self, picture: Pixels):  # type: ignore[no-untyped-def]
+        def find(self, picture: Pixels) -> Sequence[Detection]:
             threads.add(threading.current_thread().name)
             return super().find(picture)
 
@@ -46,6 +48,29 @@ def test_every_session_has_its_own_scene_and_all_share_one_thread() -> None:
     assert len(loaded) == 1
     assert len(threads) == 1
     assert threading.main_thread().name not in threads
+
+
+def test_what_reads_is_made_ready_behind_the_first_look() -> None:
+    order: list[str] = []
+
+    class Noting(Scripted):
+        def find(self, picture: Pixels) -> Sequence[Detection]:
+            order.append("look")
+            return super().find(picture)
+
+    def load() -> Scripted:
+        order.append("load")
+        return Scripted()
+
+    async def use() -> None:
+        eyes = LocalEyes(Finders(Lazy(Noting), text=Lazy(load), tidy=lambda: order.append("tidy")))
+        sight = eyes.open()
+        assert (await sight.look(FRAME)).text is None
+        assert (await sight.look(FRAME, closely=True)).text
+        eyes.close()
+
+    asyncio.run(use())
+    assert order == ["look", "load", "tidy", "tidy"]
 
 
 def test_errors_come_through_and_the_next_frame_is_seen() -> None:
