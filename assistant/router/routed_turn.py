@@ -11,7 +11,7 @@ from assistant.router.bridges import bridge
 from assistant.router.continuing import Told
 from assistant.router.conversations import Conversation, Conversations
 from assistant.router.decision import FAR, FIRST_TOKEN_S, Choice, Constraint, Decision, Need, Preset
-from assistant.router.looking import with_camera, without_pictures
+from assistant.router.looking import ask_here, with_camera, without_pictures
 from assistant.router.notices import Notice, words
 from assistant.router.parts import Backend
 from assistant.router.plan import with_facts
@@ -49,8 +49,8 @@ class Turn:
     """For each message of the request, whether it stays on this machine."""
     personal: tuple[bool, ...] = ()
     """For each, whether it goes no farther than what is personal."""
-    sees: bool = False
-    """The question is about what the camera shows."""
+    looks_for: str = ""
+    """The question, where it is about what the camera shows."""
 
 
 class RoutedTurn:
@@ -170,15 +170,15 @@ class RoutedTurn:
 
     async def _shown(self, choice: Choice, request: ChatRequest) -> AsyncGenerator[Generated, None]:
         """Ask it with what there is to see, as far as it may know that."""
-        candidate = choice.candidate
-        if self._turn.sees:
-            blur_faces = self._blur_faces and candidate.place == "cloud"
-            request = await with_camera(request, pictures=candidate.vision, blur_faces=blur_faces)
+        candidate, looks_for = choice.candidate, self._turn.looks_for
         if not candidate.vision:
             request = await without_pictures(request)
         if candidate.embedded:
-            stream = self._embedded.stream(request)
+            stream = ask_here(self._embedded, request, looks_for)
         else:
+            if looks_for:
+                blur_faces = self._blur_faces and candidate.place == "cloud"
+                request = await with_camera(request, looks_for, pictures=candidate.vision, blur_faces=blur_faces)
             errand = Errand(self._turn.need.guess.kind, choice.reason, self._delegated)
             stream = self._watch(self._sender.send(self._backends[candidate.name], request, errand))
         async with aclosing(stream) as pieces:

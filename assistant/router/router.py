@@ -16,7 +16,7 @@ from assistant.router.answering import NobodyAnsweredError
 from assistant.router.conversations import Conversation, Conversations
 from assistant.router.decision import FAR, PRESETS, Candidate, Choice, Decision, Need, Preset
 from assistant.router.kinds import Guess, Kind
-from assistant.router.looking import asks_to_see, goes_on, with_camera
+from assistant.router.looking import ask_here, asks_to_see, goes_on
 from assistant.router.notices import Notice, words
 from assistant.router.parts import Backend, Budgets, Classifier, Ledger, Masks, Recall, Reflex, Reflexes
 from assistant.router.plan import Device, candidate, need, question, said_last, with_facts
@@ -150,11 +150,9 @@ class Router:
 
     async def _alone(self, request: ChatRequest) -> AsyncGenerator[Generated, None]:
         yield Routed(self._settings.device.name, "device", "There is no other model.")
-        sees = await self._sees(request, None)
+        looks_for = await self._looks_for(request, None)
         request = with_facts(request, await self._facts(request))
-        if sees:
-            request = await with_camera(request, pictures=self._embedded.takes_pictures, blur_faces=False)
-        async with aclosing(self._embedded.stream(request)) as pieces:
+        async with aclosing(ask_here(self._embedded, request, looks_for)) as pieces:
             async for piece in pieces:
                 yield piece
 
@@ -181,10 +179,11 @@ class Router:
             # What a program asks is one whole: where something of it stays here, all of it does.
             wanted = replace(wanted, private=any(wanted.between_us))
             guess = Guess(Kind.PERSONAL) if any(await self._personal(request)) else guess
-        sees = await self._sees(request, guess)
-        on = sees and request.view is not None and request.view.on
-        asked = need(request, guess, wanted, named, sees=on)
-        turn = replace(self._turn(request, asked, preset, await self._facts(request), conversation), sees=sees)
+        looks_for = await self._looks_for(request, guess if free else None)
+        sees = bool(looks_for) and request.view is not None and request.view.on
+        asked = need(request, guess, wanted, named, sees=sees)
+        turn = self._turn(request, asked, preset, await self._facts(request), conversation)
+        turn = replace(turn, looks_for=looks_for)
         if request.asker.session and any(choice.candidate.place != "device" for choice in turn.decision.order):
             turn = replace(
                 turn,
@@ -198,24 +197,18 @@ class Router:
         said = [message.content for message in request.messages if message.role == "user"]
         return [(await self._guess(text)).kind is Kind.PERSONAL for text in said]
 
-    async def _sees(self, request: ChatRequest, guess: Guess | None) -> bool:
-        """Return whether the question is about what the camera shows; `guess`: its kind, where that is known."""
+    async def _looks_for(self, request: ChatRequest, guess: Guess | None) -> str:
+        """Return the question, where it is about what the camera shows; `guess`: its kind, where that is known."""
         view, asked = request.view, question(request.messages)
-        if view is None or not asked.content or asked.pictures:
-            return False
-        if not view.on and any(message.pictures for message in request.messages):
-            return False  # it is about one of those
-        if asks_to_see(asked.content):
-            return True
-        if guess is None:
-            guess = await self._guess(asked.content) if view.on else _UNKNOWN
-        if guess.kind is Kind.CAMERA:
-            return True
+        if view is None or asked.pictures or not asked.content:
+            return ""
+        if not view.on:
+            shown = any(message.pictures for message in request.messages)  # it may be about one of those
+            return asked.content if asks_to_see(asked.content) and not shown else ""
+        if asks_to_see(asked.content) or (guess or await self._guess(asked.content)).kind is Kind.CAMERA:
+            return asked.content
         before = [message.content for message in request.messages if message.role == "user"][:-1]
-        return bool(before) and view.on and goes_on(asked.content) and await self._saw(before[-1])
-
-    async def _saw(self, text: str) -> bool:
-        return asks_to_see(text) or (await self._guess(text)).kind is Kind.CAMERA
+        return asked.content if before and goes_on(asked.content) and asks_to_see(before[-1]) else ""
 
     async def _answer(self, turn: Turn) -> AsyncGenerator[Generated, None]:
         request, conversation = turn.request, turn.conversation
