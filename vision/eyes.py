@@ -48,6 +48,19 @@ class LocalSight:
             self._executor.submit(self._finders.prepare)  # behind the first look
         return await looking
 
+    async def picture(self, frame: Frame, *, longest: int, blur_faces: bool) -> bytes:
+        """Return `frame` as a JPEG, upright, its longer side at most `longest` pixels, without anything but its pixels.
+
+        `blur_faces` makes all faces unrecognisable. Raises PictureError.
+        """
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._executor, self._picture, frame, longest, blur_faces)
+
+    def _picture(self, frame: Frame, longest: int, blur_faces: bool) -> bytes:
+        from vision.sharing import as_jpeg  # noqa: PLC0415 - OpenCV, as below
+
+        return as_jpeg(frame, self._finders, longest=longest, blur_faces=blur_faces)
+
     def _look(self, frame: Frame, closely: bool) -> Scene:
         if self._stream is None:
             from vision.stream import Stream  # noqa: PLC0415 - OpenCV, for who has a camera

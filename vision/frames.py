@@ -22,6 +22,8 @@ _REDUCED: Final = (
     (2, cv2.IMREAD_REDUCED_COLOR_2),
 )
 
+_QUALITY: Final = 85
+
 _AnyDepth: TypeAlias = NDArray[np.uint8] | NDArray[np.uint16]
 
 cv2.setNumThreads(1)  # the other cores are the conversation's
@@ -38,6 +40,12 @@ def decode(data: bytes, *, side: int = SIDE) -> Pixels:
     if header.transparent:
         return _on_white(_fitted(_decoded(data, cv2.IMREAD_UNCHANGED), side))
     return _fitted(_decoded(data, _flag(header, side)), side).astype(np.uint8, copy=False)
+
+
+def encode(picture: Pixels, *, side: int) -> bytes:
+    """Return the picture as a JPEG file, its longest side at most `side` pixels: its pixels and nothing else."""
+    _, data = cv2.imencode(".jpg", _fitted(picture, side), [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
+    return data.tobytes()
 
 
 def decode_small(data: bytes) -> NDArray[np.uint8]:

@@ -10,7 +10,7 @@ from typing import Final
 from assistant.server.wire import decode_base64
 from pipeline.engines import Picture
 from pipeline.errors import RequestError
-from vision.headers import MAX_BYTES, read_header
+from vision.headers import MAX_BYTES, Header, read_header
 from vision.types import PictureError
 
 _DATA_URL: Final = re.compile(r"data:image/(jpeg|jpg|png|webp);base64,")
@@ -28,14 +28,23 @@ def picture(url: str | None, detail: str | None, param: str) -> Picture:
         raise RequestError("image_too_large", f"{param}: an image has at most {MAX_BYTES // 2**20} MiB.", param)
     data = decode_base64(encoded, param)
     claimed = head[1].replace("jpg", "jpeg")
-    try:
-        header = read_header(data)
-    except PictureError as error:
-        raise RequestError(error.code, f"{param}: {error.message}", param) from error
+    header = _checked(data, param)
     if header.kind != claimed:
         message = f"{param} claims to be {claimed.upper()}, but it is {header.kind.upper()}."
         raise RequestError("invalid_image", message, param)
     return Picture(url, "low" if detail == "low" else "high" if detail == "high" else "auto")
+
+
+def check_frame(data: bytes) -> None:
+    """Raise RequestError where a camera's frame isn't a JPEG, PNG or WebP image of a size that can be looked at."""
+    _checked(data, "payload")
+
+
+def _checked(data: bytes, param: str) -> Header:
+    try:
+        return read_header(data)
+    except PictureError as error:
+        raise RequestError(error.code, f"{param}: {error.message}", param) from error
 
 
 def _no_data_url(url: str) -> str:

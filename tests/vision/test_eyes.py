@@ -14,6 +14,7 @@ from tests.vision.test_stream import Scripted
 from vision.detect.detection import Detection
 from vision.eyes import LocalEyes
 from vision.finders import Finders, Lazy
+from vision.frames import decode
 from vision.types import Frame, PictureError, Pixels
 
 FRAME = Frame(written(halves(), "PNG"), 1.0)
@@ -104,6 +105,22 @@ def test_what_can_not_be_loaded_is_tried_again() -> None:
         eyes.close()
 
     asyncio.run(use())
+
+
+def test_a_face_that_can_not_be_blurred_is_not_sent() -> None:
+    async def use() -> bytes:
+        eyes = LocalEyes(Finders(Lazy(Scripted)))
+        sight = eyes.open()
+        with pytest.raises(PictureError, match="blurred") as caught:
+            await sight.picture(FRAME, longest=20, blur_faces=True)
+        assert caught.value.code == "faces_unknown"
+        with pytest.raises(PictureError, match="JPEG, PNG or WebP"):
+            await sight.picture(Frame(b"hello", 0.5), longest=20, blur_faces=False)
+        data = await sight.picture(FRAME, longest=20, blur_faces=False)
+        eyes.close()
+        return data
+
+    assert decode(asyncio.run(use())).shape == (15, 20, 3)
 
 
 def test_closed_eyes_see_nothing() -> None:

@@ -1,6 +1,7 @@
 """Sight as a whole, with the real models: photos and a video, from files to sentences."""
 
 import asyncio
+import io
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -8,13 +9,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from assistant.config import load
 from assistant.factory import build_eyes
 from pipeline.engines import Eyes
-from tests.vision.files import jpeg, photo_file
+from tests.vision.files import jpeg, photo_file, written
 from tests.vision.pictures import photo
 from tests.vision.test_yolox import video
+from vision.frames import decode
 from vision.types import Frame, Pixels, Scene
 
 pytestmark = pytest.mark.models
@@ -90,6 +93,32 @@ def test_a_raised_palm(eyes: Eyes) -> None:
     (scene,) = watch(eyes, [photo_file("raised_palm.jpg")])
     assert scene.gestures == ("raised palm",)
     assert "a raised palm" in scene.summary.lower()
+
+
+def test_a_picture_for_elsewhere_shows_no_face_and_says_nothing_of_itself(eyes: Eyes) -> None:
+    exif = Image.Exif()
+    exif[0x112] = 6
+    exif[0x8298] = "somebody's name"
+    turned = Image.open(io.BytesIO(photo_file("astronaut.jpg"))).transpose(Image.Transpose.ROTATE_90)
+    frame = Frame(written(turned, "JPEG", exif=exif), 0.0)
+
+    async def pictures() -> list[bytes]:
+        sight = eyes.open()
+        return [await sight.picture(frame, longest=300, blur_faces=blur_faces) for blur_faces in (False, True)]
+
+    plain, blurred = asyncio.run(pictures())
+    for data in (plain, blurred):
+        assert max(decode(data).shape) == 300
+        assert b"Exif" not in data
+        assert b"somebody" not in data
+    (before,), (after,) = (watch(eyes, [data]) for data in (plain, blurred))
+    assert [face.facing for face in before.faces] == [True]
+    assert after.faces == ()
+    box = before.faces[0].box
+    rows, columns = slice(int(box.top * 300), int(box.bottom * 300)), slice(int(box.left * 300), int(box.right * 300))
+    difference = np.abs(decode(plain).astype(int) - decode(blurred)).mean(axis=2)
+    assert difference[rows, columns].mean() > 10
+    assert difference[-60:].mean() < 2
 
 
 def test_in_the_dark(eyes: Eyes) -> None:
