@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vision.headers import Header, read_header
+from vision.headers import Header, check_whole
 from vision.types import PictureError, Pixels
 
 SIDE: Final = 1280
@@ -36,7 +36,7 @@ def decode(data: bytes, *, side: int = SIDE) -> Pixels:
 
     What is transparent becomes white. Raises PictureError (`invalid_image`, `image_too_large`).
     """
-    header = read_header(data)
+    header = check_whole(data)
     if header.transparent:
         return _on_white(_fitted(_decoded(data, cv2.IMREAD_UNCHANGED), side))
     return _fitted(_decoded(data, _flag(header, side)), side).astype(np.uint8, copy=False)
@@ -53,7 +53,7 @@ def decode_small(data: bytes) -> NDArray[np.uint8]:
 
     Raises PictureError as `decode` does.
     """
-    header = read_header(data)
+    header = check_whole(data)
     narrow = min(header.width, header.height) < 8
     flag = cv2.IMREAD_GRAYSCALE if narrow else cv2.IMREAD_REDUCED_GRAYSCALE_8
     return _decoded(data, flag).astype(np.uint8, copy=False)

@@ -1,6 +1,6 @@
 """What a picture file says of itself in its first bytes, and whether such a picture may be looked at at all.
 
-A small file may hold a very large picture: nothing is decoded before its header was read here.
+A small file may hold a very large picture: nothing is decoded before it was checked here.
 """
 
 import struct
@@ -57,10 +57,6 @@ def read_header(data: bytes) -> Header:
         limit = MAX_PIXELS // 1_000_000
         message = f"The image is {width} x {height} pixels; at least one and at most {limit} million can be had."
         raise PictureError("image_too_large" if width * height else "invalid_image", message)
-    if kind == "png" and not _is_whole_png(data):
-        raise _damaged(kind)
-    if kind == "jpeg" and data.count(_START_OF_SCAN) * width * height > _MAX_PASSES:
-        raise PictureError("image_too_large", "The JPEG image has too many passes: send one that isn't progressive.")
     return Header(kind, width, height, kind == "png" and data[25:26] in _WITH_OPACITY)
 
 
@@ -74,6 +70,16 @@ def _look(data: bytes) -> tuple[Kind | None, tuple[int, int] | None]:
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "webp", _webp_size(data)
     return None, None
+
+
+def check_whole(data: bytes) -> Header:
+    """Return the header of a file that may be decoded, after reading all of it. Raises what `read_header` raises."""
+    header = read_header(data)
+    if header.kind == "png" and not _is_whole_png(data):
+        raise _damaged(header.kind)
+    if header.kind == "jpeg" and data.count(_START_OF_SCAN) * header.width * header.height > _MAX_PASSES:
+        raise PictureError("image_too_large", "The JPEG image has too many passes: send one that isn't progressive.")
+    return header
 
 
 def _damaged(kind: Kind) -> PictureError:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.vision.files import plain, written
-from vision.headers import MAX_BYTES, MAX_PIXELS, read_header
+from vision.headers import MAX_BYTES, MAX_PIXELS, check_whole, read_header
 from vision.types import PictureError
 
 PNG, JPEG, WEBP = (written(plain("red", 3, 2), kind) for kind in ("PNG", "JPEG", "WEBP"))
@@ -26,28 +26,28 @@ def test_the_size_is_the_pictures_own(kind: str, width: int, height: int, other:
 def test_a_png_that_claims_more_than_it_has_is_not_given_its_memory(length: int) -> None:
     end = PNG.index(b"IDAT") - 4
     with pytest.raises(PictureError, match="cut short"):
-        read_header(PNG[:end] + length.to_bytes(4, "big") + PNG[end + 4 :])
+        check_whole(PNG[:end] + length.to_bytes(4, "big") + PNG[end + 4 :])
 
 
 def test_a_png_has_its_pixels_and_checksums() -> None:
     start, end = PNG.index(b"IDAT") - 4, PNG.index(b"IEND") - 4
     for damaged in (PNG[:start] + PNG[end:], PNG.replace(b"IDAT", b"IDA!"), PNG[: end - 1] + b"!" + PNG[end:]):
         with pytest.raises(PictureError, match="damaged"):
-            read_header(damaged)
+            check_whole(damaged)
 
 
 def test_a_png_has_its_end() -> None:
-    assert read_header(PNG + b"a note behind it").kind == "png"
+    assert check_whole(PNG + b"a note behind it").kind == "png"
     with pytest.raises(PictureError, match="cut short"):
-        read_header(PNG[:-12])
+        check_whole(PNG[:-12])
 
 
 def test_a_progressive_jpeg_of_many_passes_is_refused() -> None:
     whole = written(plain("red", 3000, 3000), "JPEG", progressive=True)
     last = whole[whole.rindex(b"\xff\xda") : -2]
-    assert read_header(whole).width == 3000
+    assert check_whole(whole).width == 3000
     with pytest.raises(PictureError, match="progressive") as caught:
-        read_header(whole[:-2] + last * 150 + b"\xff\xd9")
+        check_whole(whole[:-2] + last * 150 + b"\xff\xd9")
     assert caught.value.code == "image_too_large"
 
 
