@@ -82,7 +82,7 @@ def report(console: Console, *, quick: bool = False) -> Figures:
 
 
 def _photos() -> list[Pixels]:
-    """Return the photos of things and of text, each filling 640x480."""
+    """Return the photos of things, each filling 640x480."""
     return [cv2.resize(photo(name), _SIZE, interpolation=cv2.INTER_AREA).astype(np.uint8) for name in LISTED]
 
 
@@ -206,11 +206,11 @@ def _show(figures: Figures, console: Console) -> None:
         costs.add_row(said, shown, limits(name, "sight", "must"), MARKS[verdict(name, "sight", value)])
     console.print(costs)
     found = figures["found"]
-    things = table("Sight: things on photos", "photo", "there", "found")
+    things = table("Sight: things on photos", "", "there", "found")
     for row in found["things"]:
         things.add_row(row["photo"], row["there"], row["found"])
     console.print(things)
-    text = table("Sight: text and codes on photos", "photo", "characters", "read")
+    text = table("Sight: text and codes on photos", "", "characters", "read")
     for row in found["text"]:
         text.add_row(row["photo"], str(row["characters"]), str(row["read"]))
     for name, right in found["codes"].items():
