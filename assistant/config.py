@@ -176,6 +176,22 @@ class Tts(_Section):
     threads: int = Field(ge=1)
 
 
+class Vision(_Section):
+    """The eyes."""
+
+    engine: Literal["local", "none"]
+    model: str
+    faces: str
+    hands: str
+    threads: int = Field(ge=1)
+
+    def models(self) -> tuple[str, ...]:
+        """Name the models that it needs."""
+        if self.engine == "none":
+            return ()
+        return (self.model, *(name for name in (self.faces, self.hands) if name != "none"))
+
+
 class Reflexes(_Section):
     """What is answered without a model."""
 
@@ -210,6 +226,7 @@ class Privacy(_Section):
     """What is hidden before words leave this machine for the cloud."""
 
     mask: bool
+    blur_faces: bool
     names: tuple[str, ...]
     region: str = Field(pattern="^([A-Z]{2})?$")
 
@@ -282,6 +299,7 @@ class Config(_Section):
     llm: Llm
     router: Router
     tts: Tts
+    vision: Vision
     reflexes: Reflexes
     store: Store
     embeddings: Embeddings
@@ -313,6 +331,7 @@ class Config(_Section):
         if self.live.engine != "none":
             wanted.append(self.live.model)
         wanted += [self.llm.model, self.tts.model]
+        wanted += self.vision.models()
         if self.embeddings.engine != "none":
             wanted.append(self.embeddings.model)
         return tuple(dict.fromkeys(wanted))

@@ -14,6 +14,8 @@ from assistant.factory import build
 from assistant.models import MissingModel, Store
 from audio.types import INPUT_RATE, Samples
 from pipeline.engines import ChatMessage, ChatRequest, Engines, TextDelta
+from tests.vision.files import photo_file
+from vision.types import Frame
 
 
 def names(engines: Engines) -> list[str]:
@@ -51,6 +53,9 @@ async def use(engines: Engines, question: Samples) -> tuple[str, str]:
     assert speech.size > 0
     if engines.live is not None:
         assert (await engines.live.transcribe(question)).text
+    if engines.eyes is not None:
+        seen = await engines.eyes.open().look(Frame(photo_file("astronaut.jpg"), 0.0), closely=True)
+        assert seen.summary.startswith("One person facing you")
     return heard.text, answer
 
 
@@ -68,6 +73,9 @@ class TestBuild:
         kinds, heard, engines = asyncio.run(session())
         assert kinds == ["SileroVad", "SmartTurn", "FasterWhisper", "Moonshine", "EmbeddedLlm", "Piper"]
         assert "Brooklyn Bridge" in heard
+        assert engines.eyes is not None
+        with pytest.raises(RuntimeError, match="after shutdown"):
+            asyncio.run(engines.eyes.open().look(Frame(b"", 0.0)))
         with pytest.raises(RuntimeError, match="after shutdown"):
             asyncio.run(engines.turn.score(np.zeros(INPUT_RATE, np.float32)))
         with pytest.raises(RuntimeError, match="after shutdown"):
@@ -86,13 +94,14 @@ class TestBuild:
         assert kinds == ["SileroVad", "Silence", "Moonshine", "Moonshine", "EmbeddedLlm", "Piper"]
         assert same
 
-    def test_partial_transcripts_can_be_done_without(self, store: Callable[[Config], Store]) -> None:
+    def test_partial_transcripts_and_eyes_can_be_done_without(self, store: Callable[[Config], Store]) -> None:
         async def session() -> Engines:
-            config = changed(load(profile="tiny"), "live", engine="none")
+            config = changed(changed(load(profile="tiny"), "live", engine="none"), "vision", engine="none")
             async with build(config, store(config)) as engines:
                 return engines
 
-        assert asyncio.run(session()).live is None
+        engines = asyncio.run(session())
+        assert engines.live is engines.eyes is None
 
     def test_an_engine_that_fails_stops_the_others(self, model_path: Callable[[str], Path]) -> None:
         config = load(profile="tiny")
@@ -119,6 +128,16 @@ def test_a_missing_model_is_named_before_anything_is_loaded(tmp_path: Path) -> N
 
 
 def test_importing_the_factory_imports_no_engine() -> None:
-    heavy = {"ctranslate2", "faster_whisper", "onnxruntime", "piper", "xllamacpp"}
+    heavy = {
+        "ai_edge_litert",
+        "cv2",
+        "ctranslate2",
+        "faster_whisper",
+        "onnxruntime",
+        "piper",
+        "rapidocr",
+        "xllamacpp",
+        "zxingcpp",
+    }
     code = f"import sys, assistant.factory, assistant.llm.embedded; print({heavy} & set(sys.modules))"
     assert subprocess.check_output([sys.executable, "-c", code], text=True) == "set()\n"

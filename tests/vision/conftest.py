@@ -3,8 +3,16 @@ from pathlib import Path
 
 import pytest
 
+from vision.detect.yolox import Yolox
 from vision.faces import FaceFinder
 from vision.hands import HandFinder
+
+
+@pytest.fixture(scope="session")
+def yolox(model_path: Callable[[str], Path]) -> Iterator[Yolox]:
+    finder = Yolox(model_path("yolox-nano"))
+    yield finder
+    finder.close()
 
 
 @pytest.fixture(scope="session")
