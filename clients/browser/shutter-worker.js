@@ -7,6 +7,8 @@
  * Out, to the line: {jpeg, takenAt}; in: whether it went.
  */
 
+/** @typedef {ImageBitmap | VideoFrame} Picture */
+
 const MOST_PIXELS = { long: 640, short: 480 };
 const QUALITY = 0.8;
 const QUICK_MS = 200;
@@ -36,7 +38,7 @@ function send(message) {
   });
 }
 
-/** @param {ImageBitmap} picture @returns {Uint8ClampedArray} its dots, four bytes each */
+/** @param {Picture} picture @returns {Uint8ClampedArray} its dots, four bytes each */
 function dotsOf(picture) {
   if (!small) throw new Error("This browser has no canvas.");
   small.imageSmoothingQuality = "medium";
@@ -56,9 +58,9 @@ function moved(dots) {
   return count >= DOTS.least;
 }
 
-/** @param {ImageBitmap} picture @returns {Promise<ArrayBuffer>} */
+/** @param {Picture} picture @returns {Promise<ArrayBuffer>} */
 async function jpegOf(picture) {
-  const { width, height } = picture;
+  const [width, height] = "displayWidth" in picture ? [picture.displayWidth, picture.displayHeight] : [picture.width, picture.height];
   const { long, short } = MOST_PIXELS;
   const scale = Math.min(1, long / Math.max(width, height), short / Math.min(width, height));
   canvas.width = Math.round(width * scale);
@@ -67,7 +69,7 @@ async function jpegOf(picture) {
   return (await canvas.convertToBlob({ type: "image/jpeg", quality: QUALITY })).arrayBuffer();
 }
 
-/** @param {{picture: ImageBitmap, takenAt: number}} message */
+/** @param {{picture: Picture, takenAt: number}} message */
 async function take({ picture, takenAt }) {
   const dots = dotsOf(picture);
   if (moved(dots) || takenAt - sentAt >= SLOW_MS - QUICK_MS / 2) {
