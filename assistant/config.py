@@ -210,6 +210,7 @@ class Privacy(_Section):
     """What is hidden before words leave this machine for the cloud."""
 
     mask: bool
+    blur_faces: bool
     names: tuple[str, ...]
     region: str = Field(pattern="^([A-Z]{2})?$")
 

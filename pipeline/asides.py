@@ -21,6 +21,7 @@ from pipeline.outcome import Outcome, outcome
 from pipeline.remote_tools import own
 from pipeline.reply import Reply
 from pipeline.response_input import ResponseInput
+from pipeline.seeing import Seeing
 from pipeline.settings import Settings
 from pipeline.turn import Bridges, Calls, Done, Goes, Measured, Reached, Returned, Says, Sound, TurnOutput, run_turn
 
@@ -39,11 +40,12 @@ class _Aside:
 class Asides:
     """The responses of one session that are beside its conversation."""
 
-    def __init__(self, context: Context, conversation: Conversation) -> None:
+    def __init__(self, context: Context, conversation: Conversation, seeing: Seeing) -> None:
         self.echo = EchoGuard()
         """Knows the sound that is being sent."""
         self._context = context
         self._conversation = conversation
+        self._seeing = seeing
         self._underway: dict[int, _Aside] = {}  # by the numbers of their turns, which are negative: a reply's are not
         self._numbers = 0
         self._last_sound = float("-inf")
@@ -62,7 +64,7 @@ class Asides:
         asker = self._conversation.asker(settings, context.new_id("resp"))
         brief = requested(asked, known, settings, asker)
         # It isn't the user who waits; and what the conversation knows nothing of has nothing carried out.
-        brief = replace(brief, ready=known.ready, apologise=False, toolbox=own(brief.toolbox))
+        brief = replace(brief, ready=known.ready, apologise=False, toolbox=own(brief.toolbox), view=self._seeing.view())
         may_call = brief.toolbox.may_call
         reply = Reply(asker.turn, context.new_id("item"), brief.output, may_call=may_call)
         reply.begun = not may_call

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from pipeline.engines import Asker, ChatRequest
+from pipeline.engines import Asker, ChatRequest, View
 from pipeline.events import CreateResponse
 from pipeline.history import Item, prompt
 from pipeline.settings import Settings
@@ -51,11 +51,14 @@ def announcement(settings: Settings, text: str, asker: Asker) -> Brief:
     return Brief(tuple, asker, output=settings.output, voice=settings.voice, speed=settings.speed, words=text)
 
 
-def reading(settings: Settings, known: Iterable[Item], asker: Asker, words: str | None = None) -> ChatRequest:
+def reading(
+    settings: Settings, known: Iterable[Item], asker: Asker, words: str | None = None, view: View | None = None
+) -> ChatRequest:
     """Return what the model reads ahead of a turn: the prompt up to `words`, which aren't all of the question yet."""
     return ChatRequest(
         tuple(prompt(known, settings.instructions, words, max_chars=settings.max_history_chars)),
         toolbox=settings.toolbox,
         spoken=settings.output == "audio",
         asker=asker,
+        view=view,
     )

@@ -11,6 +11,7 @@ from pipeline.events import Event, Request
 from pipeline.moves import Sounds, Tick, WasSaid
 from pipeline.tool_servers import ListedTool, ToolFailure, ToolServer
 from pipeline.turn import TurnOutput
+from vision.types import Frame, Scene
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,16 @@ class CarriedOut:
     outcome: str | ToolFailure
 
 
-Note: TypeAlias = Partial | Heard | Read | Written | CaughtUp | Listed | CarriedOut
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What a frame shows, or why that can't be known; `period` numbers the times that the camera was on."""
+
+    period: int
+    frame: Frame
+    seen: Scene | StageError
+
+
+Note: TypeAlias = Partial | Heard | Read | Written | CaughtUp | Listed | CarriedOut | Looked
 """What the session's own tasks have found out."""
 
 Entry: TypeAlias = Request | TurnOutput | Adjusted | Tick | Sounds | WasSaid | Note

@@ -14,7 +14,7 @@ from typing import Final, Literal, Protocol, TypeAlias
 from audio.types import Samples, Transcript
 from pipeline.lanes import Lanes
 from pipeline.tool_servers import NoToolServers, RemoteTool, ToolServers
-from vision.types import Frame, Scene
+from vision.types import Frame, PictureError, Scene
 
 __all__ = [
     "NO_TOOLS",
@@ -31,6 +31,7 @@ __all__ = [
     "LanguageModel",
     "NamedTool",
     "Picture",
+    "PictureError",
     "RemoteChoice",
     "Routed",
     "Sampling",
@@ -45,6 +46,8 @@ __all__ = [
     "Toolbox",
     "Transcript",
     "TurnDetector",
+    "Unseen",
+    "View",
     "VoiceDetector",
     "VoiceStream",
 ]
@@ -284,6 +287,38 @@ class Asker:
     """Of the user's last words, ISO 639-1, where it is known."""
 
 
+Unseen: TypeAlias = Literal["off", "stale", "black", "broken"]
+"""Why nothing is seen: the camera is off; no picture has come from it for a while; all is black; it can't be read."""
+
+
+class View(Protocol):
+    """What the user shows, for one turn: with the camera while they speak, and with the pictures of their messages.
+
+    Nothing of it is part of the conversation, and asking for it changes nothing.
+    """
+
+    @property
+    def on(self) -> bool:
+        """Whether the camera is on."""
+        ...
+
+    async def look(self, *, closely: bool = False) -> Scene | Unseen:
+        """Return what the camera showed when the user spoke last; `closely`: text and codes are wanted, too."""
+        ...
+
+    async def picture(self, *, longest: int, blur_faces: bool) -> Picture | None:
+        """Return that picture itself, its longer side at most `longest` pixels; None where there is none to be had."""
+        ...
+
+    async def describe(self, picture: Picture) -> str:
+        """Return what a message's picture shows, in words; empty where that can't be told."""
+        ...
+
+    def described(self, picture: Picture) -> str | None:
+        """Return the same as far as it is known by now; None where it isn't."""
+        ...
+
+
 async def _at_once() -> None:
     return
 
@@ -302,6 +337,8 @@ class ChatRequest:
     spoken: bool = False
     """The answer is spoken clause by clause, and a person waits for it; otherwise its text is delivered as it comes."""
     asker: Asker = Asker()
+    view: View | None = field(default=None, compare=False, repr=False)
+    """What the user shows; None where nobody can see."""
     committed: Callable[[], Awaitable[None]] = field(default=_at_once, compare=False, repr=False)
     """Waits until it is sure that this is asked. Before that, nothing may leave this machine and nothing may change."""
 
@@ -347,7 +384,14 @@ class Sight(Protocol):
     async def look(self, frame: Frame, *, closely: bool = False) -> Scene:
         """Return what `frame` shows; `closely` also reads text and codes. A still picture costs next to nothing.
 
-        Raises vision's PictureError, which says what is wrong, where the frame isn't a picture that may be looked at.
+        Raises PictureError, which says what is wrong, where the frame isn't a picture that may be looked at.
+        """
+        ...
+
+    async def picture(self, frame: Frame, *, longest: int, blur_faces: bool) -> bytes:
+        """Return `frame` as a JPEG, upright, its longer side at most `longest` pixels, without anything but its pixels.
+
+        `blur_faces` makes all faces unrecognisable. Raises PictureError.
         """
         ...
 

@@ -12,6 +12,7 @@ class Stage(StrEnum):
     """The stages of a turn, in their order."""
 
     TRANSCRIBE = "transcribe"
+    LOOK = "look"
     THINK = "think"
     SPEAK = "speak"
 

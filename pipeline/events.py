@@ -10,6 +10,7 @@ from pipeline.history import Item
 from pipeline.settings import Settings
 from pipeline.timings import Timings
 from pipeline.tool_servers import ToolFailure, ToolServer
+from vision.types import Scene
 
 # --- In: what a client may ask for. `request_id` is the client's own, echoed when the request is refused. ---
 
@@ -19,6 +20,25 @@ class Audio:
     """Sound from the microphone, at INPUT_RATE."""
 
     samples: Samples
+
+
+@dataclass(frozen=True, slots=True)
+class CameraFrame:
+    """A picture of the camera: a JPEG, PNG or WebP file. It means that the camera is on."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Camera:
+    """The camera is on, or it is off: nothing of what it showed is kept then.
+
+    What the user says is obeyed: when they want not to be seen, no frame is taken until it is `on` again.
+    """
+
+    on: bool
+    by: Literal["client", "user"] = "client"
+    request_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,10 +180,10 @@ Attendance: TypeAlias = Played | ClientLeft | ClientReturned
 Change: TypeAlias = CreateItem | RetrieveItem | RetrieveConversation | DeleteItem | TruncateItem
 """What concerns messages."""
 
-Demand: TypeAlias = Update | Commit | Clear | Change | CreateResponse | CancelResponse | Attendance
+Demand: TypeAlias = Update | Commit | Clear | Change | CreateResponse | CancelResponse | Attendance | Camera
 """What is carried out or refused."""
 
-Request: TypeAlias = Audio | Announce | Demand
+Request: TypeAlias = Audio | CameraFrame | Announce | Demand
 
 # --- Out: what happened. ---
 
@@ -411,6 +431,22 @@ class SpeechAdjusted:
 
 
 @dataclass(frozen=True, slots=True)
+class CameraSwitched:
+    """The user, not the client, has had the camera switched: the client obeys."""
+
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SceneSeen:
+    """What the camera shows."""
+
+    scene: Scene
+    dropped: int = 0
+    """Frames so far that nobody had time to look at."""
+
+
+@dataclass(frozen=True, slots=True)
 class ReplyHeard:
     """The words of the answer that have been heard, up to `at_s` of its sound; where Settings.report_heard asks for it.
 
@@ -496,6 +532,8 @@ Event: TypeAlias = (
     | ResponseRouted
     | ResponseBridged
     | SpeechAdjusted
+    | CameraSwitched
+    | SceneSeen
     | ReplyHeard
     | ToolCalled
     | RemoteEvent

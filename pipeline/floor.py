@@ -24,6 +24,7 @@ from pipeline.outcome import Outcome, outcome
 from pipeline.remote_calls import RemoteCalls
 from pipeline.reply import Moments, Reply
 from pipeline.response_input import ResponseInput
+from pipeline.seeing import Seeing
 from pipeline.settings import Settings
 from pipeline.turn import (
     Bridges,
@@ -96,12 +97,17 @@ class Floor:
     """Who speaks for the assistant, and when."""
 
     def __init__(
-        self, context: Context, conversation: Conversation, step: Callable[[moves.Input], Awaitable[None]]
+        self,
+        context: Context,
+        conversation: Conversation,
+        seeing: Seeing,
+        step: Callable[[moves.Input], Awaitable[None]],
     ) -> None:
         self.echo = EchoGuard()
         """Knows the sound that is being sent."""
         self._context = context
         self._conversation = conversation
+        self._seeing = seeing
         self._step = step  # tells the turn-taker what became of a reply
         self._numbers = 0
         self._ahead: _Turn | None = None  # prepared: nobody knows of it yet
@@ -174,6 +180,7 @@ class Floor:
         known = [item for item in self._conversation.history if item.id not in (item_id, turn.reply.item_id)]
         asker = self._conversation.asker(turn.settings, turn.reply.response_id, words.language)
         told = brief(turn.settings, turn.settings.instructions, known, asker, words.text)
+        told = replace(told, view=self._seeing.view(turn.moments.voice_end))
         fresh = self._begin(told, turn.settings, item_id, words.text, turn.moments)
         self._replying = replace(fresh, reply=turn.reply, routes=turn.routes)  # what left the machine has left it
         turn.moments.transcript = _now()
@@ -237,7 +244,7 @@ class Floor:
         known = ResponseInput(asked.input, self._conversation, self._context, settings)
         await self.discard()
         asker = self._conversation.asker(settings, self._context.new_id("resp"))
-        told = replace(requested(asked, known, settings, asker, question), ready=known.ready)
+        told = replace(requested(asked, known, settings, asker, question), ready=known.ready, view=self._seeing.view())
         turn = self._begin(told, settings, None, None, Moments(voice_end))
         turn.known, turn.asked = known, replace(asked, input=None)
         turn.moments.commit = _now()
@@ -277,7 +284,7 @@ class Floor:
             there = {item.id for item in known}
             known += [item for item in before.calls.items.values() if item.id not in there]
         asker = self._conversation.asker(settings, self._context.new_id("resp"))
-        told = requested(asked or events.CreateResponse(), known, settings, asker)
+        told = replace(requested(asked or events.CreateResponse(), known, settings, asker), view=self._seeing.view())
         if before is not None:
             told = replace(told, toolbox=before.calls.next_toolbox(before.sequel.toolbox if before.sequel else None))
         turn = self._begin(told, settings, None, None, moments)
@@ -465,7 +472,9 @@ class Floor:
         settings = utterance.settings
         question, language = (words.text, words.language) if isinstance(words, Transcript) else (None, None)
         asker = self._conversation.asker(settings, self._context.new_id("resp"), language)
-        told = brief(settings, settings.instructions, known, asker, question)
+        # While the user may still speak, what they show now counts.
+        view = self._seeing.view(None if utterance.committed is None else utterance.voice_end)
+        told = replace(brief(settings, settings.instructions, known, asker, question), view=view)
         if isinstance(words, StageError):
             told = replace(told, error=words)
         return self._begin(told, settings, utterance.id, question, Moments(utterance.voice_end, transcript=_now()))

@@ -19,7 +19,7 @@ from pipeline.approvals import Approvals
 from pipeline.asides import Asides
 from pipeline.blind import Blind
 from pipeline.briefs import reading
-from pipeline.context import CarriedOut, CaughtUp, Context, Entry, Heard, Listed, Note, Partial, Read, Written
+from pipeline.context import CarriedOut, CaughtUp, Context, Entry, Heard, Listed, Looked, Note, Partial, Read, Written
 from pipeline.conversation import Conversation
 from pipeline.engines import Adjusted, Asker, Engines
 from pipeline.errors import RequestError
@@ -32,6 +32,7 @@ from pipeline.lanes import Lane
 from pipeline.listening import MAX_HELD_S, Listening
 from pipeline.moves import State, Window
 from pipeline.remote_tools import RemoteTools, chosen
+from pipeline.seeing import Seeing
 from pipeline.settings import Settings
 from pipeline.turn import Bridges, Calls, Done, Goes, Measured, Reached, Returned, Says, Sound, TurnOutput
 from pipeline.turn_taking import TurnTaker
@@ -80,14 +81,15 @@ class Session:
         self._settings = settings
         self._taker = TurnTaker(settings.turn_taking)
         self._listening = Listening(self._context)
+        self._seeing = Seeing(self._context)
         self._conversation = Conversation(self._context)
-        self._floor = Floor(self._context, self._conversation, self._step)
-        self._asides = Asides(self._context, self._conversation)
+        self._floor = Floor(self._context, self._conversation, self._seeing, self._step)
+        self._asides = Asides(self._context, self._conversation, self._seeing)
         self._remote = RemoteTools(self._context, self._conversation)
         self._approvals = Approvals(self._context, self._conversation)
         self._speakers: Final = (self._floor, self._asides)
         self._understanding = Understanding(
-            self._context, self._conversation, self._floor, self._listening, settings, self._step
+            self._context, self._conversation, self._floor, self._listening, self._seeing, settings, self._step
         )
         self._voice_at = 0.0  # when the last voiced window came, by the loop's clock
         self._dropped_s = 0.0  # of sound that the client knows was dropped
@@ -136,10 +138,12 @@ class Session:
                 await self._of_turn(entry)
             case Adjusted():
                 await self._adjust(entry)
-            case Partial() | Heard() | Read() | Written() | CaughtUp() | Listed() | CarriedOut():
+            case Partial() | Heard() | Read() | Written() | CaughtUp() | Listed() | CarriedOut() | Looked():
                 await self._learn(entry)
             case events.Audio(samples):
                 await self._hear(samples)
+            case events.CameraFrame(data):
+                await self._seeing.take(data)
             case events.Announce(text):
                 self._announcements.append(text)
             case _:
@@ -162,6 +166,8 @@ class Session:
             case CarriedOut():
                 await self._approvals.take(note)
                 await self._floor.discard()
+            case Looked():
+                await self._seeing.learn(note, self._inbox.dropped_frames)
             case _:
                 assert_never(note)
 
@@ -192,6 +198,9 @@ class Session:
                     await self._floor.cancel(response_id)
             case events.Played() | events.ClientLeft() | events.ClientReturned():
                 await self._floor.listened(request)
+            case events.Camera():
+                await self._seeing.switch(request)
+                await self._floor.discard()
             case _:
                 await self._change(request)
 
@@ -208,6 +217,7 @@ class Session:
         match request:
             case events.CreateItem(item, after):
                 await self._conversation.add(item, self._settings, after)
+                self._seeing.show(item)
                 await self._floor.discard()
                 if item.approval is not None:
                     await self._approvals.decide(item.approval)
@@ -381,10 +391,12 @@ class Session:
 
     async def _begin_utterance(self, start_s: float) -> None:
         self._listening.begin_utterance(start_s)
+        self._seeing.begin_utterance()
         utterance = self._understanding.begin()
         await self._context.emit(events.SpeechStarted(utterance.id, start_s))
 
     async def _end_utterance(self, voice_end_s: float) -> None:
+        self._seeing.end_utterance()
         utterance = await self._understanding.end(self._voice_at)
         await self._context.emit(events.SpeechStopped(utterance.id, voice_end_s))
         await self._floor.commit(utterance, interrupt=self._settings.turn_taking.interrupt_response)
@@ -416,7 +428,8 @@ class Session:
     async def _prefill(self) -> None:
         """Let the model read what the first answer begins with, before it is asked for."""
         settings = self._settings
-        request = reading(settings, self._conversation.history, self._conversation.asker(settings))
+        asker = self._conversation.asker(settings)
+        request = reading(settings, self._conversation.history, asker, view=self._seeing.view())
         if not request.messages:
             return
         try:

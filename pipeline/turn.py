@@ -29,6 +29,7 @@ from pipeline.engines import (
     TextDelta,
     Toolbox,
     ToolCall,
+    View,
 )
 from pipeline.errors import Stage, StageError, failed
 from pipeline.gate import Gate
@@ -68,6 +69,8 @@ class Brief:
     max_tokens: int = 300
     temperature: float = 0.7
     toolbox: Toolbox = NO_TOOLS
+    view: View | None = None
+    """What the user shows."""
     words: str = ""
     """What is said without asking a model; empty where one is asked."""
 
@@ -80,6 +83,7 @@ class Brief:
             toolbox=self.toolbox,
             spoken=self.output == "audio",
             asker=self.asker,
+            view=self.view,
             committed=committed,
         )
 

@@ -24,6 +24,7 @@ from pipeline.floor import Floor
 from pipeline.lanes import Lane
 from pipeline.listening import Captions, Listening
 from pipeline.moves import Reads, State
+from pipeline.seeing import Seeing
 from pipeline.settings import Settings
 from pipeline.transcribe import transcribe
 from pipeline.utterance import Utterance, meaning
@@ -82,6 +83,7 @@ class Understanding:
         conversation: Conversation,
         floor: Floor,
         listening: Listening,
+        seeing: Seeing,
         settings: Settings,
         step: Callable[[moves.Input], Awaitable[None]],
     ) -> None:
@@ -91,6 +93,7 @@ class Understanding:
         self._conversation = conversation
         self._floor = floor
         self._listening = listening
+        self._seeing = seeing
         self._step = step  # tells the turn-taker what the words say
         engines = context.engines
         self._captions = None if engines.live is None else Captions(context, engines.live)
@@ -304,7 +307,8 @@ class Understanding:
         settings, likely = self.settings, None
         asker = self._conversation.asker(settings)
         # Without its last stop, which is the recogniser's guess: whether one comes next is just the question.
-        request = reading(settings, self._conversation.history, asker, text.rstrip(" .,;:!?…"))
+        words = text.rstrip(" .,;:!?…")
+        request = reading(settings, self._conversation.history, asker, words, self._seeing.view())
         engines = self._context.engines
         try:
             async with engines.lanes.enter(Lane.THOUGHT):

@@ -10,6 +10,15 @@ Pixels: TypeAlias = NDArray[np.uint8]
 """A picture, upright, shape [height, width, 3], blue, green and red in 0..255, as OpenCV has them."""
 
 
+class PictureError(Exception):
+    """A picture that can't be looked at; the message names the cause and the cure."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
 @dataclass(frozen=True, slots=True)
 class Frame:
     """A camera's picture as it came: a JPEG, PNG or WebP file, not yet decoded."""

@@ -76,6 +76,7 @@ def router_settings(config: Config) -> RouterSettings:
         preset=presets[config.router.preset],
         presets=presets,
         device=Device(quality=config.router.device_quality, context_tokens=config.llm.context_tokens),
+        blur_faces=config.privacy.blur_faces,
         bridges=config.router.bridges,
         bridge_after_s=config.router.bridge_after_s,
     )

@@ -51,14 +51,14 @@ def said_last(messages: Sequence[ChatMessage]) -> str:
     return next((each.content for each in reversed(messages) if each.role == "assistant" and each.content), "")
 
 
-def need(request: ChatRequest, guess: Guess, wishes: Wishes, named: str) -> Need:
-    """Return what this turn needs."""
+def need(request: ChatRequest, guess: Guess, wishes: Wishes, named: str, *, sees: bool = False) -> Need:
+    """Return what this turn needs; `sees`: somebody should look at what the camera shows."""
     shown = any(message.pictures for message in request.messages)
     asks = bool(question(request.messages).pictures)
     return Need(
-        guess=Guess(Kind.CAMERA) if asks and guess.kind is not Kind.PERSONAL else guess,
+        guess=Guess(Kind.CAMERA) if (asks or sees) and guess.kind is not Kind.PERSONAL else guess,
         tokens=tokens(request.messages, request.toolbox) + min(request.max_tokens, _ANSWER_TOKENS),
-        vision=asks or (shown and guess.kind is Kind.CAMERA),
+        vision=asks or sees or (shown and guess.kind is Kind.CAMERA),
         tools=request.toolbox.may_call,
         json=request.sampling is not None and request.sampling.schema is not None,
         private=wishes.private,
@@ -86,13 +86,6 @@ def candidate(backend: Backend, request: ChatRequest, kind: Kind, budgets: Budge
         over_budget=None if budgets is None else budgets.allows(backend.name, cost),
         unwell=backend.unwell,
     )
-
-
-def without_pictures(request: ChatRequest) -> ChatRequest:
-    """Return it for a model that takes none."""
-    if not any(message.pictures for message in request.messages):
-        return request
-    return replace(request, messages=tuple(replace(message, pictures=()) for message in request.messages))
 
 
 def with_facts(request: ChatRequest, facts: Sequence[str]) -> ChatRequest:

@@ -11,9 +11,10 @@ from assistant.router.bridges import bridge
 from assistant.router.continuing import Told
 from assistant.router.conversations import Conversation, Conversations
 from assistant.router.decision import FAR, FIRST_TOKEN_S, Choice, Constraint, Decision, Need, Preset
+from assistant.router.looking import ask_here, with_camera, without_pictures
 from assistant.router.notices import Notice, words
 from assistant.router.parts import Backend
-from assistant.router.plan import with_facts, without_pictures
+from assistant.router.plan import with_facts
 from assistant.router.policy import decide
 from assistant.router.sending import Errand, Sender
 from assistant.router.tools import ASK_EXPERT, MOST_ROUNDS, ServerTool, offered, result
@@ -48,6 +49,8 @@ class Turn:
     """For each message of the request, whether it stays on this machine."""
     personal: tuple[bool, ...] = ()
     """For each, whether it goes no farther than what is personal."""
+    looks_for: str = ""
+    """The question, where it is about what the camera shows."""
 
 
 class RoutedTurn:
@@ -62,6 +65,7 @@ class RoutedTurn:
         conversations: Conversations,
         *,
         tools: Sequence[ServerTool] = (),
+        blur_faces: bool = True,
         bridge_after_s: float,
         delegated: bool = False,
     ) -> None:
@@ -71,6 +75,7 @@ class RoutedTurn:
         self._sender = sender
         self._conversations = conversations
         self._tools = tuple(tools)
+        self._blur_faces = blur_faces
         self._bridge_after_s = bridge_after_s
         self._delegated = delegated
         self._last_round = False
@@ -147,8 +152,6 @@ class RoutedTurn:
     def ask(self, choice: Choice, request: ChatRequest) -> AsyncGenerator[Generated, None]:
         """Ask a backend, with what it may know and can use."""
         candidate = choice.candidate
-        if not candidate.vision:
-            request = without_pictures(request)
         if candidate.tools:
             toolbox = offered(request.toolbox, self._tools, candidate.place)
             # Without its functions, a model would not understand the calls that it has made.
@@ -160,13 +163,27 @@ class RoutedTurn:
             request = without(request, withheld)
         if FAR[candidate.place] <= FAR[self._turn.preset.personal_floor]:
             request = with_facts(request, self._turn.facts)
-        if candidate.embedded:
-            return self._embedded.stream(request)
         if candidate.place != "device":
             self._committed = True  # or nobody elsewhere would be asked
             self._remember_bridge()
-        errand = Errand(self._turn.need.guess.kind, choice.reason, self._delegated)
-        return self._watch(self._sender.send(self._backends[candidate.name], request, errand))
+        return self._shown(choice, request)
+
+    async def _shown(self, choice: Choice, request: ChatRequest) -> AsyncGenerator[Generated, None]:
+        """Ask it with what there is to see, as far as it may know that."""
+        candidate, looks_for = choice.candidate, self._turn.looks_for
+        if not candidate.vision:
+            request = await without_pictures(request)
+        if candidate.embedded:
+            stream = ask_here(self._embedded, request, looks_for)
+        else:
+            if looks_for:
+                blur_faces = self._blur_faces and candidate.place == "cloud"
+                request = await with_camera(request, looks_for, pictures=candidate.vision, blur_faces=blur_faces)
+            errand = Errand(self._turn.need.guess.kind, choice.reason, self._delegated)
+            stream = self._watch(self._sender.send(self._backends[candidate.name], request, errand))
+        async with aclosing(stream) as pieces:
+            async for piece in pieces:
+                yield piece
 
     async def _watch(self, stream: AsyncGenerator[Generated, None]) -> AsyncGenerator[Generated, None]:
         reached = False

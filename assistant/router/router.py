@@ -16,6 +16,7 @@ from assistant.router.answering import NobodyAnsweredError
 from assistant.router.conversations import Conversation, Conversations
 from assistant.router.decision import FAR, PRESETS, Candidate, Choice, Decision, Need, Preset
 from assistant.router.kinds import Guess, Kind
+from assistant.router.looking import ask_here, asks_to_see, goes_on
 from assistant.router.notices import Notice, words
 from assistant.router.parts import Backend, Budgets, Classifier, Ledger, Masks, Recall, Reflex, Reflexes
 from assistant.router.plan import Device, candidate, need, question, said_last, with_facts
@@ -70,6 +71,8 @@ class RouterSettings:
     presets: Mapping[str, Preset] = field(default_factory=lambda: dict(PRESETS))
     """Those that a request may ask for by name."""
     device: Device = field(default_factory=Device)
+    blur_faces: bool = True
+    """Faces are made unrecognisable in what the camera shows before it goes to the cloud."""
     bridges: bool = True
     bridge_after_s: float = 0.7
     """A spoken answer that takes longer is bridged."""
@@ -147,7 +150,9 @@ class Router:
 
     async def _alone(self, request: ChatRequest) -> AsyncGenerator[Generated, None]:
         yield Routed(self._settings.device.name, "device", "There is no other model.")
-        async with aclosing(self._embedded.stream(with_facts(request, await self._facts(request)))) as pieces:
+        looks_for = await self._looks_for(request, None)
+        request = with_facts(request, await self._facts(request))
+        async with aclosing(ask_here(self._embedded, request, looks_for)) as pieces:
             async for piece in pieces:
                 yield piece
 
@@ -174,8 +179,11 @@ class Router:
             # What a program asks is one whole: where something of it stays here, all of it does.
             wanted = replace(wanted, private=any(wanted.between_us))
             guess = Guess(Kind.PERSONAL) if any(await self._personal(request)) else guess
-        asked = need(request, guess, wanted, named)
+        looks_for = await self._looks_for(request, guess if free else None)
+        sees = bool(looks_for) and request.view is not None and request.view.on
+        asked = need(request, guess, wanted, named, sees=sees)
         turn = self._turn(request, asked, preset, await self._facts(request), conversation)
+        turn = replace(turn, looks_for=looks_for)
         if request.asker.session and any(choice.candidate.place != "device" for choice in turn.decision.order):
             turn = replace(
                 turn,
@@ -188,6 +196,19 @@ class Router:
         """Return of each of the user's messages whether it is personal."""
         said = [message.content for message in request.messages if message.role == "user"]
         return [(await self._guess(text)).kind is Kind.PERSONAL for text in said]
+
+    async def _looks_for(self, request: ChatRequest, guess: Guess | None) -> str:
+        """Return the question, where it is about what the camera shows; `guess`: its kind, where that is known."""
+        view, asked = request.view, question(request.messages)
+        if view is None or asked.pictures or not asked.content:
+            return ""
+        if not view.on:
+            shown = any(message.pictures for message in request.messages)  # it may be about one of those
+            return asked.content if asks_to_see(asked.content) and not shown else ""
+        if asks_to_see(asked.content) or (guess or await self._guess(asked.content)).kind is Kind.CAMERA:
+            return asked.content
+        before = [message.content for message in request.messages if message.role == "user"][:-1]
+        return asked.content if before and goes_on(asked.content) and asks_to_see(before[-1]) else ""
 
     async def _answer(self, turn: Turn) -> AsyncGenerator[Generated, None]:
         request, conversation = turn.request, turn.conversation
@@ -216,7 +237,15 @@ class Router:
     def _turn(
         self, request: ChatRequest, asked: Need, preset: Preset, facts: tuple[str, ...], conversation: Conversation
     ) -> Turn:
-        decision = decide(asked, self._candidates(request, asked.guess.kind), preset)
+        candidates = self._candidates(request, asked.guess.kind)
+        decision = decide(asked, candidates, preset)
+        if asked.vision and request.view is not None:
+            # Whoever can't look at it is told in words what there is to see.
+            told = decide(replace(asked, vision=False), candidates, preset)
+            lookers = {choice.candidate.name for choice in decision.order}
+            asked = replace(asked, vision=bool(lookers))
+            others = tuple(choice for choice in told.order if choice.candidate.name not in lookers)
+            decision = Decision((*decision.order, *others), decision.refused if lookers else told.refused)
         if not decision.order and not asked.vision:
             # Better a poor answer than none: and what it can't do, the model says itself.
             here = self._settings.device.candidate(vision=self._embedded.takes_pictures)
@@ -236,6 +265,7 @@ class Router:
             self._sender,
             self._conversations,
             tools=() if delegated else self._tools(turn.preset, turn),
+            blur_faces=self._settings.blur_faces,
             bridge_after_s=self._settings.bridge_after_s if self._settings.bridges and not delegated else math.inf,
             delegated=delegated,
         )

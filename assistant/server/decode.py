@@ -27,9 +27,9 @@ from openai.types.realtime import (
 from openai.types.realtime.realtime_conversation_item_user_message import Content as UserContent
 from openai.types.realtime.response_item_reference import ResponseItemReference
 
-from assistant.server.extensions import AcknowledgeEvent, ConversationRetrieveEvent, PlayedEvent
+from assistant.server.extensions import AcknowledgeEvent, CameraEvent, ConversationRetrieveEvent, PlayedEvent
 from assistant.server.frames import Kind, unpack
-from assistant.server.pictures import picture
+from assistant.server.pictures import check_frame, picture
 from assistant.server.response_check import check_response
 from assistant.server.session_config import MOST_TOKENS, SessionConfig
 from assistant.server.sound import SoundFormat, SoundIn
@@ -49,10 +49,16 @@ _PIECE: Final = INPUT_RATE // 2
 class Decoder:
     """Turns one connection's events into requests; it keeps the session object and the stream of sound."""
 
-    def __init__(self, config: SessionConfig, learn: Callable[[Iterable[McpServer]], None]) -> None:
-        """Begin with this session object; `learn` is told of the MCP servers that clients name."""
+    def __init__(
+        self, config: SessionConfig, learn: Callable[[Iterable[McpServer]], None], *, sees: bool = False
+    ) -> None:
+        """Begin with this session object; `learn` is told of the MCP servers that clients name.
+
+        `sees`: the server has eyes.
+        """
         self.config = config
         self._learn = learn
+        self._sees = sees
         learn(config.mcp_servers())
         self._sound = SoundIn(config.input_format)
 
@@ -85,6 +91,8 @@ class Decoder:
                 yield events.CancelResponse(None, event.event_id)
             case PlayedEvent():
                 yield events.Played(event.item_id, event.played_ms / 1000, event.event_id)
+            case CameraEvent():
+                yield events.Camera(event.on, request_id=event.event_id)
             case ConversationRetrieveEvent():
                 yield events.RetrieveConversation(event.event_id)
             case AcknowledgeEvent():
@@ -104,8 +112,11 @@ class Decoder:
         match frame.kind:
             case Kind.MICROPHONE:
                 yield from _pieces(self._sound.feed(frame.payload, "payload"))
+            case Kind.PICTURE if not self._sees:
+                raise FrameError("unsupported_picture", "This server has no eyes: it takes no pictures.")
             case Kind.PICTURE:
-                raise FrameError("unsupported_picture", "This version of Parley has no eyes: it takes no pictures.")
+                check_frame(frame.payload)
+                yield events.CameraFrame(frame.payload)
             case Kind.SPEECH:
                 raise FrameError(
                     "invalid_frame", "Speech (kind 2) goes to the client only; the microphone's is kind 1."

@@ -7,6 +7,7 @@ from typing import Final, Literal, assert_never, cast
 
 from assistant.server.frames import Frame, Kind
 from assistant.server.items import item_object, message_object, unheard
+from assistant.server.scenes import Scenes
 from assistant.server.session_config import SessionConfig, Tree, format_object
 from assistant.server.sound import SoundFormat, SoundOut, bytes_per_second
 from assistant.server.transcripts import Transcripts
@@ -42,6 +43,7 @@ class Encoder:
         self.config = config
         self._open: dict[str, _Open] = {}
         self._transcripts = Transcripts()
+        self._scenes = Scenes()
         # Where items stand that aren't done: the id before each, and of calls the place within their responses.
         self._previous: dict[str, str | None] = {}
         self._indexes: dict[str, int] = {}
@@ -114,6 +116,12 @@ class Encoder:
                     yield {"type": "parley.turn.timings", "response_id": response_id, **told}
             case events.ResponseRouted() | events.ResponseBridged() | events.SpeechAdjusted():
                 yield from self._routing(event)
+            case events.CameraSwitched(on):
+                if self.config.extensions.binary or self.config.extensions.scene:
+                    yield {"type": "parley.camera", "on": on, "by": "user"}
+            case events.SceneSeen():
+                if self.config.extensions.scene:
+                    yield from self._scenes.messages(event)
             case events.Rejected(code, message, param, request_id, fault):
                 yield error_message(code, message, param, request_id, fault=fault)
             case _:

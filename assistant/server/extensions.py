@@ -21,11 +21,14 @@ class Extensions:
     heard: bool = False
     """`parley.heard` while a reply is played."""
     binary: bool = False
-    """Sound as binary messages."""
+    """Sound as binary messages, and the camera's pictures."""
     resume: bool = False
     """The session survives its socket."""
     route: bool | str = False
     """`parley.route`, `parley.bridge` and `parley.adjusted`; a name is also a wish who is to answer."""
+
+    scene: bool = False
+    """`parley.scene` and `parley.watch`: what the camera shows."""
 
     @property
     def wish(self) -> str:
@@ -77,6 +80,13 @@ class AcknowledgeEvent(_Event):
 
     type: Literal["parley.ack"]
     received: int = Field(ge=0)
+
+
+class CameraEvent(_Event):
+    """The client's camera is on, or it is off."""
+
+    type: Literal["parley.camera"]
+    on: bool
 
 
 class ConversationRetrieveEvent(_Event):

@@ -103,10 +103,12 @@ class Life:
         *,
         arrived: Callable[[], None] = lambda: None,
         learn: Callable[[Iterable[McpServer]], None] = lambda _: None,
+        sees: bool = False,
     ) -> None:
         """Hold the session that `registry` finds again.
 
-        `arrived` is called whenever a client has come; `learn` is told of the MCP servers that it names.
+        `arrived` is called whenever a client has come; `learn` is told of the MCP servers that it names; `sees`: the
+        conversation has eyes.
         """
         self.over = asyncio.Event()
         """Set by whoever runs it, when all is done."""
@@ -116,7 +118,7 @@ class Life:
         self._conversation = conversation
         self._registry = registry
         self._arrived = arrived
-        self._decoder = Decoder(session, learn)
+        self._decoder = Decoder(session, learn, sees=sees)
         self._encoder = Encoder(session)
         self._updates: deque[SessionConfig] = deque()  # asked for and not yet in force, in their order
         self._journal = Journal()

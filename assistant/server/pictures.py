@@ -41,14 +41,29 @@ def picture(url: str | None, detail: str | None, param: str) -> Picture:
     if kind != claimed:
         found = f"it is {kind.upper()}" if kind else "it has no such image in it"
         raise RequestError("invalid_image", f"{param} claims to be {claimed.upper()}, but {found}.", param)
+    _check_size(kind, size, param)
+    return Picture(url, "low" if detail == "low" else "high" if detail == "high" else "auto")
+
+
+def check_frame(data: bytes) -> None:
+    """Raise RequestError where a camera's frame isn't a JPEG, PNG or WebP image of a size that can be looked at."""
+    if len(data) > MAX_BYTES:
+        raise RequestError("image_too_large", f"payload: an image has at most {MAX_BYTES // 2**20} MiB.", "payload")
+    kind, size = _look(data)
+    if not kind:
+        message = "payload: a picture (kind 3) is a JPEG, PNG or WebP file, and this is none of them."
+        raise RequestError("invalid_image", message, "payload")
+    _check_size(kind, size, "payload")
+
+
+def _check_size(kind: str, size: tuple[int, int] | None, param: str) -> None:
     if size is None:
-        raise RequestError("invalid_image", f"{param}: the {claimed.upper()} image is damaged or cut short.", param)
+        raise RequestError("invalid_image", f"{param}: the {kind.upper()} image is damaged or cut short.", param)
     width, height = size
     if not 0 < width * height <= MAX_PIXELS:
         limit = MAX_PIXELS // 1_000_000
         message = f"{param}: the image is {width} x {height} pixels; at most {limit} million can be had."
         raise RequestError("image_too_large", message, param)
-    return Picture(url, "low" if detail == "low" else "high" if detail == "high" else "auto")
 
 
 def _no_data_url(url: str) -> str:

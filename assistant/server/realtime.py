@@ -102,7 +102,8 @@ async def converse(  # noqa: PLR0913 - each is a fact of the session
     asker = Asker(session=session.session_id)
     async with McpServers(config.tools) as servers:
         conversation = begin(replace(engines, tools=servers), session.settings(), new_id=random_id, asker=asker)
-        life = Life(config.server, session, conversation, lives, arrived=present.came, learn=servers.learn)
+        sees = engines.eyes is not None and not transcribes
+        life = Life(config.server, session, conversation, lives, arrived=present.came, learn=servers.learn, sees=sees)
         if complaint:
             life.complain("resume_failed", complaint)
         try:

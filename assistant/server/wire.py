@@ -34,7 +34,7 @@ from openai.types.realtime import (
 from openai.types.realtime.response_item_reference import ResponseItemReference
 from pydantic import BaseModel, ValidationError
 
-from assistant.server.extensions import AcknowledgeEvent, ConversationRetrieveEvent, PlayedEvent
+from assistant.server.extensions import AcknowledgeEvent, CameraEvent, ConversationRetrieveEvent, PlayedEvent
 from pipeline.errors import RequestError
 from pipeline.ids import random_id
 
@@ -81,6 +81,7 @@ ClientEvent: TypeAlias = (
     | OutputAudioBufferClearEvent
     | PlayedEvent
     | AcknowledgeEvent
+    | CameraEvent
     | ConversationRetrieveEvent
 )
 

@@ -39,7 +39,7 @@ def test_a_route_is_told_of_and_may_be_wished_for():
 @pytest.mark.parametrize(
     ("given_", "code", "param"),
     [
-        ({"scene": True}, "unknown_parameter", "session.parley.scene"),
+        ({"smell": True}, "unknown_parameter", "session.parley.smell"),
         ({"heard": 1}, "invalid_value", "session.parley.heard"),
         ({"heard": "yes"}, "invalid_value", "session.parley.heard"),
         ({"route": 1}, "invalid_value", "session.parley.route"),

@@ -12,6 +12,7 @@ import pytest
 from assistant.config import load
 from assistant.server import session_config
 from assistant.server.app import build_app
+from assistant.server.frames import Frame, Kind, pack
 from audio.types import INPUT_RATE, OUTPUT_RATE
 from pipeline import events
 from pipeline.engines import NamedTool, Picture, Routed, Tool, Toolbox, ToolCall
@@ -19,6 +20,8 @@ from pipeline.history import Item, Spoken, Text, ToolResult
 from pipeline.timings import Timings
 from tests.e2e.fakes import fake_engines
 from tests.e2e.schema import check_message
+from tests.pipeline.doubles import ScriptedEyes
+from vision.types import Scene
 
 TONE = np.full(OUTPUT_RATE // 10, 0.25, np.float32)
 USER = Item("item_u", "user", (Spoken("Hello"),))
@@ -63,10 +66,10 @@ class Script:
 class Socket:
     """An ASGI client without a network."""
 
-    def __init__(self, script, *, subprotocols=(), query=b"model=gpt-realtime"):
+    def __init__(self, script, *, subprotocols=(), query=b"model=gpt-realtime", eyes=None):
         self.script = script
         self._in, self._out = asyncio.Queue(), asyncio.Queue()
-        app = build_app(load(), fake_engines(), begin=script)
+        app = build_app(load(), dataclasses.replace(fake_engines(), eyes=eyes), begin=script)
         scope = {
             "type": "websocket",
             "path": "/v1/realtime",
@@ -93,6 +96,9 @@ class Socket:
         self._in.put_nowait({"type": "websocket.receive", "text": json.dumps({"type": kind, **fields})})
         async with asyncio.timeout(5):
             return await self.script.asked.get()
+
+    async def send_bytes(self, data):
+        self._in.put_nowait({"type": "websocket.receive", "bytes": data})
 
     async def fault(self, kind, **fields):
         """Send an event, and return the error that it gets."""
@@ -785,3 +791,72 @@ def test_until_the_models_are_loaded_clients_are_told_to_wait():
     assert accepted["type"] == "websocket.accept"
     assert json.loads(error["text"])["error"]["code"] == "not_ready"
     assert close["code"] == 1013
+
+
+# --- What the camera shows ---
+
+SCENE = events.SceneSeen(Scene(1.0, 640, 480, "normal", summary="A cup."), dropped=2)
+OFF = events.CameraSwitched(on=False)
+BINARY_ON = {"parley": {"binary": True}}
+
+
+def test_scenes_are_for_those_who_ask_and_a_closed_camera_for_whoever_may_have_one():
+    assert shown(SCENE, OFF) == []
+    assert (
+        shown(SCENE, OFF, session=BINARY_ON)[0].items() >= {"type": "parley.camera", "on": False, "by": "user"}.items()
+    )
+    (scene, camera) = shown(SCENE, OFF, session={"parley": {"scene": True}})
+    assert (scene["type"], scene["summary"], scene["dropped_frames"]) == ("parley.scene", "A cup.", 2)
+    assert camera["type"] == "parley.camera"
+
+
+def test_a_client_says_whether_its_camera_is_on():
+    async def test(socket):
+        off = await socket.ask("parley.camera", on=False, event_id="mine")
+        on = await socket.ask("parley.camera", on=True)
+        fault = await socket.fault("parley.camera", on="perhaps", event_id="odd")
+        return off, on, fault
+
+    off, on, fault = with_socket(test)
+    assert off == events.Camera(on=False, request_id="mine")
+    assert on == events.Camera(on=True)
+    assert (fault["code"], fault["param"], fault["event_id"]) == ("invalid_value", "on", "odd")
+
+
+PICTURE = base64.b64decode(PNG.partition(",")[2])
+
+
+@pytest.mark.parametrize(
+    ("data", "code", "says"),
+    [
+        (b"GIF89a" + bytes(20), "invalid_image", "JPEG, PNG or WebP"),
+        (b"", "invalid_image", "JPEG, PNG or WebP"),
+        (PICTURE[:20], "invalid_image", "cut short"),
+        (PICTURE[:16] + b"\0\0\0\0\0\0\0\5", "image_too_large", "0 x 5"),
+        (PICTURE[:16] + b"\0\0\xea\x60\0\0\xea\x60", "image_too_large", "60000 x 60000"),
+        (PICTURE + bytes(10 * 2**20), "image_too_large", "10 MiB"),
+    ],
+)
+def test_a_frame_that_is_no_picture_is_refused_before_anybody_looks_at_it(data, code, says):
+    async def test(socket):
+        await socket.ask("session.update", session=BINARY_ON)
+        await socket.next()
+        await socket.send_bytes(pack(Frame(Kind.PICTURE, data)))
+        return (await socket.next())["error"]
+
+    error = with_socket(test, eyes=ScriptedEyes())
+    assert (error["code"], error["param"]) == (code, "payload")
+    assert says in error["message"]
+
+
+@pytest.mark.parametrize("eyes", [None, ScriptedEyes()])
+def test_frames_reach_eyes_where_there_are_some(eyes):
+    async def test(socket):
+        await socket.ask("session.update", session=BINARY_ON)
+        await socket.next()
+        await socket.send_bytes(pack(Frame(Kind.PICTURE, PICTURE, id="front")))
+        if eyes is None:
+            return (await socket.next())["error"]["code"]
+        return await socket.script.asked.get()
+
+    assert with_socket(test, eyes=eyes) == ("unsupported_picture" if eyes is None else events.CameraFrame(PICTURE))

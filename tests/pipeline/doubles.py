@@ -25,9 +25,11 @@ from pipeline.engines import (
     ToolCall,
     Transcript,
 )
+from pipeline.lanes import Lanes
 from pipeline.session import Session
 from pipeline.settings import Settings, TurnTaking
 from pipeline.tool_servers import ListedTool, NoToolServers, ToolServer, ToolServers
+from vision.types import Box, Frame, PictureError, Scene, TextLine, Thing
 
 VOICE = 0.5
 QUIET = 0.0
@@ -265,6 +267,80 @@ class ScriptedServers:
         return result
 
 
+BOX = Box(0.25, 0.25, 0.75, 0.75)
+
+
+@dataclass
+class ScriptedEyes:
+    """See in a frame what its bytes name: b"cup, book: THE HOBBIT" is a cup and a book, and words to be read."""
+
+    takes_s: float = 0.05
+    closely_s: float = 0.3
+    """What a close look takes more."""
+    looks: list[tuple[bytes, bool]] = field(default_factory=list)
+    """What was looked at, and whether closely."""
+    at: list[float] = field(default_factory=list)
+    """The frames' times."""
+    pictures: list[tuple[bytes, int, bool]] = field(default_factory=list)
+    """What was to be sent: the frame, the longest side, and whether its faces were to be blurred."""
+    looking: int = 0
+    most_looking: int = 0
+    """At once, in one stream."""
+
+    def open(self) -> "ScriptedSight":
+        return ScriptedSight(self)
+
+
+@dataclass
+class ScriptedSight:
+    eyes: ScriptedEyes
+    labels: tuple[str, ...] | None = None
+
+    async def look(self, frame: Frame, *, closely: bool = False) -> Scene:
+        eyes = self.eyes
+        eyes.looks.append((frame.data, closely))
+        eyes.at.append(frame.at)
+        eyes.looking += 1
+        eyes.most_looking = max(eyes.most_looking, eyes.looking)
+        try:
+            await asyncio.sleep(eyes.takes_s + (eyes.closely_s if closely else 0.0))
+        finally:
+            eyes.looking -= 1
+        if frame.data == b"broken":
+            raise PictureError("invalid_image", "The image is damaged: send it again.")
+        if frame.data == b"crash":
+            raise RuntimeError("the secret recipe")
+        return self._scene(frame, closely)
+
+    def _scene(self, frame: Frame, closely: bool) -> Scene:
+        if frame.data == b"black":
+            return Scene(frame.at, 640, 480, "black")
+        named, _, text = frame.data.decode().partition(": ")
+        labels = tuple(filter(None, named.split(", ")))
+        before, self.labels = self.labels, labels
+        things = {label: Thing(label, BOX, 0.9, number) for number, label in enumerate(labels, 1)}
+        read = f" Text: {text!r}." if closely and text else ""
+        return Scene(
+            frame.at,
+            640,
+            480,
+            "normal",
+            tuple(things.values()),
+            text=((TextLine(text, BOX, 0.9),) if text else ()) if closely else None,
+            codes=() if closely else None,
+            appeared=tuple(each for label, each in things.items() if label not in (before or ())),
+            left=tuple(Thing(label, BOX, 0.9, 99) for label in before or () if label not in labels),
+            moved=before is not None and before != labels,
+            summary=f"A {' and a '.join(labels)}.{read}" if labels else read.strip(),
+        )
+
+    async def picture(self, frame: Frame, *, longest: int, blur_faces: bool) -> bytes:
+        self.eyes.pictures.append((frame.data, longest, blur_faces))
+        if frame.data == b"unsendable":
+            raise PictureError("invalid_image", "The image is damaged: send it again.")
+        return b"JPEG of " + frame.data
+
+
 @dataclass(frozen=True)
 class Stamped:
     at: float
@@ -281,6 +357,8 @@ class Conversation:
     llm: ScriptedLlm = field(default_factory=ScriptedLlm)
     tts: ScriptedTts = field(default_factory=ScriptedTts)
     tools: ToolServers = field(default_factory=NoToolServers)
+    eyes: ScriptedEyes | None = None
+    lanes: Lanes = field(default_factory=lambda: Lanes(2))
     settings: Settings = field(default_factory=Settings)
     log: list[Stamped] = field(default_factory=list)
     windows: int = 0
@@ -297,7 +375,9 @@ class Conversation:
             numbers[kind] = numbers.get(kind, 0) + 1
             return f"{kind}_{numbers[kind]}"
 
-        self.engines = Engines(LevelVad(), self.turn, self.stt, self.live, self.llm, self.tts, tools=self.tools)
+        self.engines = Engines(
+            LevelVad(), self.turn, self.stt, self.live, self.llm, self.tts, self.lanes, self.eyes, self.tools
+        )
         self.session = Session(self.engines, self.settings, new_id=new_id, asker=Asker("sess_1", user="ann"))
 
     def hold(self, script: "Callable[[Conversation], object]", *, read: bool = True) -> list[events.Event]:

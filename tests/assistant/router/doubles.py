@@ -20,12 +20,15 @@ from pipeline.engines import (
     ChatRequest,
     Finish,
     Generated,
+    Picture,
     Routed,
     TakenBack,
     TextDelta,
     ToolCall,
+    Unseen,
 )
 from pipeline.speech_text import ClauseSplitter
+from vision.types import Box, Code, Scene, TextLine
 
 
 class CutError(Exception):
@@ -233,6 +236,49 @@ class ScriptedBudgets:
         return self.over.get(backend)
 
 
+@dataclass
+class ScriptedView:
+    """What the user shows: a scene, or why there is none."""
+
+    scene: Scene | Unseen = "off"
+    text: tuple[str, ...] = ()
+    """What a close look finds."""
+    codes: tuple[str, ...] = ()
+    sendable: bool = True
+    shown: dict[str, str] = field(default_factory=dict)
+    """What pictures show, by their addresses."""
+    looks: list[bool] = field(default_factory=list)
+    """Whether each was close."""
+    pictures: list[tuple[int, bool]] = field(default_factory=list)
+    """The longest side of each, and whether its faces were to be blurred."""
+
+    @property
+    def on(self) -> bool:
+        return self.scene != "off"
+
+    async def look(self, *, closely: bool = False) -> Scene | Unseen:
+        self.looks.append(closely)
+        if not isinstance(self.scene, Scene) or not closely:
+            return self.scene
+        lines = tuple(TextLine(text, Box(0, 0, 1, 1), 1.0) for text in self.text)
+        codes = tuple(Code("qr", text, Box(0, 0, 1, 1)) for text in self.codes)
+        return replace(self.scene, text=lines, codes=codes)
+
+    async def picture(self, *, longest: int, blur_faces: bool) -> Picture | None:
+        self.pictures.append((longest, blur_faces))
+        return Picture(f"data:image/jpeg;base64,{longest}{blur_faces}") if self.sendable else None
+
+    async def describe(self, picture: Picture) -> str:
+        return self.shown.get(picture.url, "")
+
+    def described(self, picture: Picture) -> str | None:
+        return self.shown.get(picture.url)
+
+
+def scene(summary: str) -> Scene:
+    return Scene(1.0, 640, 480, "normal", summary=summary)
+
+
 @dataclass(frozen=True)
 class Stamped:
     at: float
@@ -329,10 +375,11 @@ def routing(
     embedded: ScriptedEmbedded | None = None,
     preset: Preset | str = "balanced",
     bridges: bool = True,
+    blur_faces: bool = True,
     **parts: object,
 ) -> Router:
     """Return a router; what isn't said is a question of fact, without memory, masks or ledger."""
     parts.setdefault("classifier", ScriptedClassifier())
     chosen = PRESETS[preset] if isinstance(preset, str) else preset
-    settings = RouterSettings(preset=chosen, bridges=bridges)
+    settings = RouterSettings(preset=chosen, bridges=bridges, blur_faces=blur_faces)
     return Router(embedded or ScriptedEmbedded(), Parts(backends=backends, **parts), settings)  # type: ignore[arg-type]
