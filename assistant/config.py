@@ -176,6 +176,19 @@ class Tts(_Section):
     threads: int = Field(ge=1)
 
 
+class Vision(_Section):
+    """The eyes."""
+
+    engine: Literal["local", "none"]
+    model: str
+    faces: str
+    threads: int = Field(ge=1)
+
+    def models(self) -> tuple[str, ...]:
+        """Name the models that it needs."""
+        return () if self.engine == "none" else (self.model, self.faces)
+
+
 class Reflexes(_Section):
     """What is answered without a model."""
 
@@ -283,6 +296,7 @@ class Config(_Section):
     llm: Llm
     router: Router
     tts: Tts
+    vision: Vision
     reflexes: Reflexes
     store: Store
     embeddings: Embeddings
@@ -314,6 +328,7 @@ class Config(_Section):
         if self.live.engine != "none":
             wanted.append(self.live.model)
         wanted += [self.llm.model, self.tts.model]
+        wanted += self.vision.models()
         if self.embeddings.engine != "none":
             wanted.append(self.embeddings.model)
         return tuple(dict.fromkeys(wanted))

@@ -22,6 +22,7 @@ _PYTHON: Final = (3, 11)
 _LIBRARIES: Final = {
     "aiosqlite": "the store",
     "ctranslate2": "Whisper",
+    "cv2": "sight",
     "faster_whisper": "Whisper",
     "numpy": "sound",
     "onnxruntime": "the voice and turn detectors and Moonshine",

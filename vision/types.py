@@ -95,7 +95,7 @@ class Scene:
     """When the frame was taken, in seconds of the session's clock."""
     width: int
     height: int
-    """Of the picture, in pixels, upright."""
+    """Of the picture as it was looked at: in pixels, upright, at most 1280 a side."""
     light: Light
     things: tuple[Thing, ...] = ()
     faces: tuple[Face, ...] = ()

@@ -5,24 +5,15 @@ network for whoever may talk to it.
 """
 
 import re
-import struct
 from typing import Final
 
 from assistant.server.wire import decode_base64
 from pipeline.engines import Picture
 from pipeline.errors import RequestError
-
-MAX_BYTES: Final = 10 * 2**20
-"""Of one picture, decoded."""
-MAX_PIXELS: Final = 50_000_000
-"""Of one picture: a small file may hold a very large one."""
+from vision.headers import MAX_BYTES, Header, read_header
+from vision.types import PictureError
 
 _DATA_URL: Final = re.compile(r"data:image/(jpeg|jpg|png|webp);base64,")
-_PNG: Final = b"\x89PNG\r\n\x1a\n"
-_FRAME_HEADERS: Final = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
-"""The JPEG markers behind which a picture's size stands."""
-_ALONE: Final = frozenset({0x01, *range(0xD0, 0xD9)})
-"""The JPEG markers that have nothing behind them."""
 
 
 def picture(url: str | None, detail: str | None, param: str) -> Picture:
@@ -37,33 +28,23 @@ def picture(url: str | None, detail: str | None, param: str) -> Picture:
         raise RequestError("image_too_large", f"{param}: an image has at most {MAX_BYTES // 2**20} MiB.", param)
     data = decode_base64(encoded, param)
     claimed = head[1].replace("jpg", "jpeg")
-    kind, size = _look(data)
-    if kind != claimed:
-        found = f"it is {kind.upper()}" if kind else "it has no such image in it"
-        raise RequestError("invalid_image", f"{param} claims to be {claimed.upper()}, but {found}.", param)
-    _check_size(kind, size, param)
+    header = _header(data, param)
+    if header.kind != claimed:
+        message = f"{param} claims to be {claimed.upper()}, but it is {header.kind.upper()}."
+        raise RequestError("invalid_image", message, param)
     return Picture(url, "low" if detail == "low" else "high" if detail == "high" else "auto")
 
 
 def check_frame(data: bytes) -> None:
     """Raise RequestError where a camera's frame isn't a JPEG, PNG or WebP image of a size that can be looked at."""
-    if len(data) > MAX_BYTES:
-        raise RequestError("image_too_large", f"payload: an image has at most {MAX_BYTES // 2**20} MiB.", "payload")
-    kind, size = _look(data)
-    if not kind:
-        message = "payload: a picture (kind 3) is a JPEG, PNG or WebP file, and this is none of them."
-        raise RequestError("invalid_image", message, "payload")
-    _check_size(kind, size, "payload")
+    _header(data, "payload")
 
 
-def _check_size(kind: str, size: tuple[int, int] | None, param: str) -> None:
-    if size is None:
-        raise RequestError("invalid_image", f"{param}: the {kind.upper()} image is damaged or cut short.", param)
-    width, height = size
-    if not 0 < width * height <= MAX_PIXELS:
-        limit = MAX_PIXELS // 1_000_000
-        message = f"{param}: the image is {width} x {height} pixels; at most {limit} million can be had."
-        raise RequestError("image_too_large", message, param)
+def _header(data: bytes, param: str) -> Header:
+    try:
+        return read_header(data)
+    except PictureError as error:
+        raise RequestError(error.code, f"{param}: {error.message}", param) from error
 
 
 def _no_data_url(url: str) -> str:
@@ -73,47 +54,3 @@ def _no_data_url(url: str) -> str:
             'as "data:image/jpeg;base64,…".'
         )
     return 'an image is a data URL such as "data:image/jpeg;base64,…" with a JPEG, PNG or WebP in it.'
-
-
-def _look(data: bytes) -> tuple[str, tuple[int, int] | None]:
-    """Return what is in `data` ("" for nothing known), and its width and height in pixels, None where it is damaged."""
-    if data.startswith(_PNG):
-        whole = len(data) >= 24 and data[12:16] == b"IHDR"
-        return "png", struct.unpack(">II", data[16:24]) if whole else None
-    if data.startswith(b"\xff\xd8\xff"):
-        return "jpeg", _jpeg_size(data)
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return "webp", _webp_size(data)
-    return "", None
-
-
-def _jpeg_size(data: bytes) -> tuple[int, int] | None:
-    at = 2
-    while at + 9 <= len(data) and data[at] == 0xFF:
-        marker = data[at + 1]
-        if marker in _FRAME_HEADERS:
-            height, width = struct.unpack(">HH", data[at + 5 : at + 9])
-            return width, height
-        if marker == 0xFF:  # padding
-            at += 1
-        elif marker in _ALONE:
-            at += 2
-        else:
-            at += 2 + int.from_bytes(data[at + 2 : at + 4])
-    return None
-
-
-def _webp_size(data: bytes) -> tuple[int, int] | None:
-    if len(data) < 30:
-        return None
-    match data[12:16]:
-        case b"VP8 ":
-            width, height = struct.unpack("<HH", data[26:30])
-            return width & 0x3FFF, height & 0x3FFF
-        case b"VP8L":
-            bits = int.from_bytes(data[21:25], "little")
-            return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
-        case b"VP8X":
-            return int.from_bytes(data[24:27], "little") + 1, int.from_bytes(data[27:30], "little") + 1
-        case _:
-            return None

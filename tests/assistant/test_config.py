@@ -57,7 +57,8 @@ def test_options_that_are_not_given_change_nothing() -> None:
 def test_models_are_named_once_and_only_when_needed(written: Written) -> None:
     config = written.load(
         '[stt]\nengine = "moonshine"\nmodel = "moonshine-tiny-en"\n'
-        '[turn_detector]\nengine = "none"\n[live]\nengine = "none"\n[embeddings]\nengine = "none"'
+        '[turn_detector]\nengine = "none"\n[live]\nengine = "none"\n[embeddings]\nengine = "none"\n'
+        '[vision]\nengine = "none"'
     )
     assert config.models() == ("silero-vad", "moonshine-tiny-en", "qwen2.5-coder-0.5b-iq4", "piper-joe")
     assert load(profile="tiny").models().count("moonshine-tiny-en") == 1

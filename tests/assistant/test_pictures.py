@@ -6,11 +6,8 @@ import struct
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 
-from assistant.server import pictures
 from assistant.server.pictures import picture
 from pipeline.engines import Picture
 from pipeline.errors import RequestError
@@ -57,13 +54,6 @@ def test_the_detail_is_kept(detail):
     assert picture(url(made("PNG")), detail, "p").detail == detail
 
 
-@given(st.sampled_from(["PNG", "JPEG", "WEBP"]), st.integers(1, 300), st.integers(1, 300), st.booleans())
-def test_the_size_is_the_pictures_own(kind, width, height, other):
-    options = {"PNG": {"interlace": other}, "JPEG": {"progressive": other}, "WEBP": {"lossless": other}}
-    data = made(kind, width, height, **options[kind])
-    assert pictures._look(data) == (kind.lower(), (width, height))
-
-
 @pytest.mark.parametrize(
     ("address", "code", "says"),
     [
@@ -74,14 +64,14 @@ def test_the_size_is_the_pictures_own(kind, width, height, other):
         ("data:image/svg+xml;base64,PHN2Zz4=", "invalid_value", "JPEG, PNG or WebP"),
         ("data:text/plain;base64,aGk=", "invalid_value", "JPEG, PNG or WebP"),
         ("data:image/png;base64,?", "invalid_value", "not base64"),
-        ("data:image/png;base64,aGVsbG8=", "invalid_image", "no such image"),
+        ("data:image/png;base64,aGVsbG8=", "invalid_image", "no image that can be read"),
         (url(made("JPEG"), "png"), "invalid_image", "it is JPEG"),
         (url(made("PNG")[:20]), "invalid_image", "cut short"),
         (url(made("JPEG")[:40], "jpeg"), "invalid_image", "cut short"),
         (url(made("WEBP")[:20], "webp"), "invalid_image", "cut short"),
         (url(b"RIFF\0\0\0\0WEBPJUNK" + bytes(20), "webp"), "invalid_image", "damaged"),
         (url(made("PNG")[:16] + struct.pack(">II", 60_000, 60_000)), "image_too_large", "60000 x 60000"),
-        (url(made("PNG")[:16] + struct.pack(">II", 0, 5)), "image_too_large", "0 x 5"),
+        (url(made("PNG")[:16] + struct.pack(">II", 0, 5)), "invalid_image", "0 x 5"),
         ("data:image/png;base64," + "A" * 14_000_000, "image_too_large", "10 MiB"),
     ],
 )
@@ -89,15 +79,3 @@ def test_anything_else_is_refused_with_its_reason(address, code, says):
     error = refusal(address)
     assert error.code == code
     assert says in error.message
-
-
-@given(
-    st.sampled_from([made("PNG"), made("JPEG"), made("WEBP"), b"", b"\xff\xd8\xff\xff\x01"]),
-    st.binary(max_size=60),
-    st.data(),
-)
-def test_damage_never_does_more_than_be_refused(whole, rest, data):
-    cut = whole[: data.draw(st.integers(0, len(whole)))] + rest
-    kind, size = pictures._look(cut)
-    assert kind in {"", "png", "jpeg", "webp"}
-    assert size is None or len(size) == 2

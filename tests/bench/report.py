@@ -10,7 +10,7 @@ from tests.bench.figures import Row
 from tests.bench.targets import SESSIONS, limits, verdict
 
 _POINTS = ("n", "p50", "p95", "min", "max")
-_MARKS = {"aim": "[green]aim[/]", "must": "[yellow]must[/]", "missed": "[red]missed[/]", "": ""}
+MARKS = {"aim": "[green]aim[/]", "must": "[yellow]must[/]", "missed": "[red]missed[/]", "": ""}
 _DECISION = "turn decision, as the client is told, ms"
 
 
@@ -27,20 +27,21 @@ def show(result: dict[str, Any], console: Console) -> None:
             console.print(f"{late}, and these times are not to be trusted", style="yellow")
 
 
-def _table(title: str, *columns: str) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold")
+def table(title: str, *columns: str) -> Table:
+    """Return an empty table. Columns without a heading are on the left."""
+    empty = Table(title=title, title_justify="left", title_style="bold")
     for column in columns:
-        table.add_column(column, justify="right" if column else "left")
-    return table
+        empty.add_column(column, justify="right" if column else "left")
+    return empty
 
 
 def _times(result: dict[str, Any], profile: str) -> Table:
-    table = _table(f"Profile {profile}: times", "", *_POINTS, "must", "aim", "reached")
+    rows = table(f"Profile {profile}: times", "", *_POINTS, "must", "aim", "reached")
     for label, name, figures in _rows_of_times(result):
         points = (str(figures.get(point, "-")) for point in _POINTS)
         must, aim = limits(name, profile, "must"), limits(name, profile, "aim")
-        table.add_row(label, *points, must, aim, _MARKS[verdict(name, profile, figures)])
-    return table
+        rows.add_row(label, *points, must, aim, MARKS[verdict(name, profile, figures)])
+    return rows
 
 
 def _rows_of_times(result: dict[str, Any]) -> Iterator[tuple[str, str, Row]]:
@@ -70,11 +71,11 @@ def _rows_of_times(result: dict[str, Any]) -> Iterator[tuple[str, str, Row]]:
 
 
 def _counts(result: dict[str, Any], profile: str) -> Table:
-    table = _table(f"Profile {profile}: counts and costs", "", "", "must", "aim", "reached")
+    rows = table(f"Profile {profile}: counts and costs", "", "", "must", "aim", "reached")
     for label, shown, name, value in _rows_of_counts(result):
         must, aim = limits(name, profile, "must"), limits(name, profile, "aim")
-        table.add_row(label, shown, must, aim, _MARKS[verdict(name, profile, value)])
-    return table
+        rows.add_row(label, shown, must, aim, MARKS[verdict(name, profile, value)])
+    return rows
 
 
 def _rows_of_counts(result: dict[str, Any]) -> Iterator[tuple[str, str, str, float | None]]:

@@ -34,6 +34,12 @@ TARGETS: Final[Mapping[str, Target]] = {
     "cpu_s_per_turn": Target(2.5, 1.5),
     "noise_answered": Target(0, 0),
     "ready_s": Target(6, 6),
+    "sight.gate_ms.p95": Target(3, 3),
+    "sight.detection_ms.p95": Target(80, 80),
+    "sight.line_ms.p95": Target(250, 250),
+    "sight.scene_ms.p95": Target(400, 400),
+    "sight.still_percent": Target(5, 5),
+    "sight.growth_mb": Target(20, 20),
     "default.resident_gb": Target(1.6, 1.6),
     "tiny.resident_gb": Target(0.7, 0.7),
 }
