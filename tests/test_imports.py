@@ -19,6 +19,7 @@ MAY_IMPORT = {
     "clients": ("clients", "audio", "vision"),
 }
 HEAVY = {
+    "ai_edge_litert",
     "aiosqlite",
     "asyncpg",
     "cryptography",
@@ -36,6 +37,7 @@ HEAVY = {
     "pint",
     "piper",
     "psutil",
+    "rapidocr",
     "sounddevice",
     "soxr",
     "sqlalchemy",
@@ -45,6 +47,7 @@ HEAVY = {
     "tzlocal",
     "xllamacpp",
     "yaml",
+    "zxingcpp",
 }
 
 

@@ -20,7 +20,15 @@ def left_behind(folder: Path, code: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "module", ["audio.vad.silero", "audio.tts.piper", "audio.stt.faster_whisper", "assistant.server.app", "clients.ask"]
+    "module",
+    [
+        "audio.vad.silero",
+        "audio.tts.piper",
+        "audio.stt.faster_whisper",
+        "vision.text",
+        "assistant.server.app",
+        "clients.ask",
+    ],
 )
 def test_no_module_of_ours_loads_it_untold(tmp_path: Path, module: str) -> None:
     """What it would leave is the identity under which it reports."""
