@@ -9,7 +9,7 @@ import { Line } from "./line.js";
 /** @typedef {{at: number, spoken: boolean}} Asked when the last question ended, in ms since 1970 */
 
 const EXTENSIONS = { timings: true, heard: true, binary: true, resume: true, route: true, scene: true };
-const BENIGN = new Set(["response_cancel_not_active", "item_retrieve_invalid_item_id", "resume_failed"]);
+const BENIGN = new Set(["response_cancel_not_active", "item_retrieve_invalid_item_id", "resume_failed", "camera_off"]);
 const KEPT_TIMINGS = 20;
 
 /**

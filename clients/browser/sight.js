@@ -11,6 +11,7 @@ import { Shutter } from "./shutter.js";
 
 const BLIND = "This Parley has no eyes: no picture is sent to it any more, and only you see your camera.";
 const AWAY = "The camera is off: you asked Parley not to look.";
+const BACK = "Parley may look again: press Camera to show it something.";
 const UNPLUGGED = "The camera went away. Plug it in and press Camera again.";
 const STYLES = "styles/sight.css";
 const VIEW = `
@@ -109,9 +110,12 @@ export class Sight {
         this.blind = true;
         break;
       case "parley.camera":
-        if (event.on !== false || !this.camera.wanted) return;
-        this.camera.stop();
-        this.conversation.transcript.notice(AWAY);
+        if (event.on) {
+          if (!this.camera.wanted) this.conversation.transcript.notice(BACK);
+        } else if (this.camera.wanted) {
+          this.camera.stop();
+          this.conversation.transcript.notice(AWAY);
+        }
         break;
       case "parley.scene":
         if (!this.sending) return;
@@ -132,9 +136,17 @@ export class Sight {
     this.overlay.clear();
   }
 
+  tell() {
+    const { on } = this.camera;
+    if (!this.linked || this.told === on || (!on && this.told === null)) return;
+    this.told = on;
+    this.line.send({ type: "parley.camera", on });
+  }
+
   show() {
     const { on } = this.camera;
     const sending = on && this.linked && !this.blind;
+    if (on) this.tell(); // before the first picture
     if (sending !== this.sending) {
       this.sending = sending;
       this.line.look(sending);
@@ -142,10 +154,7 @@ export class Sight {
       else this.shutter.stop();
       this.wipe();
     }
-    if (this.linked && this.told !== on && (on || this.told !== null)) {
-      this.told = on;
-      this.line.send({ type: "parley.camera", on });
-    }
+    if (!on) this.tell(); // after the last picture
     const { overlay } = this.settings.values;
     this.view.hidden = !on;
     this.view.classList.toggle("mirrored", this.camera.mirrored);
