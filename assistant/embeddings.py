@@ -1,8 +1,6 @@
 """What sentences mean, as vectors: all-MiniLM-L6-v2 (https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2)."""
 
 import asyncio
-import ctypes
-import sys
 import threading
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 from tokenizers import Tokenizer
+
+from assistant.cpu import give_back_memory
 
 Vector: TypeAlias = npt.NDArray[np.float32]
 
@@ -87,6 +87,5 @@ class MiniLm:
         options.enable_cpu_mem_arena = False
         options.add_session_config_entry("session.use_device_allocator_for_initializers", "1")
         session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "malloc_trim"):
-            libc.malloc_trim(0)  # what loading took and nobody needs any more: 60 MB
+        give_back_memory()  # what loading took: 60 MB
         return session, tokenizer

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar, assert_never
 
 from assistant.config import Config
-from assistant.cpu import cores
+from assistant.cpu import cores, give_back_memory
 from assistant.models import Store
 from pipeline.engines import Engines, Eyes, LanguageModel, SpeechToText, TextToSpeech, TurnDetector, VoiceDetector
 from pipeline.history import prompt
@@ -206,7 +206,9 @@ def build_eyes(config: Config, folders: dict[str, Path], closing: ExitStack) -> 
 
                 return read_codes(picture)
 
-            eyes = LocalEyes(Finders(objects=Lazy(objects), faces=Lazy(faces), text=Lazy(text), codes=codes))
+            eyes = LocalEyes(
+                Finders(objects=Lazy(objects), faces=Lazy(faces), text=Lazy(text), codes=codes, tidy=give_back_memory)
+            )
             closing.callback(eyes.close)
             return eyes
         case _ as never:

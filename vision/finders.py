@@ -77,11 +77,14 @@ class Finders:
     hands: Lazy[HandFinder] | None = None
     text: Lazy[TextReader] | None = None
     codes: ReadCodes | None = None
+    tidy: Callable[[], None] = lambda: None
+    """Gives back memory after loading and reading, which take much of it for a moment."""
 
     def prepare(self) -> None:
         """Load what reads: the first question about a text shouldn't wait for it."""
         if self.text is not None:
             self.text()
+            self.tidy()
 
     def close(self) -> None:
         """Close what was loaded."""

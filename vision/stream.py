@@ -77,6 +77,7 @@ class Stream:
         text = find.text().read(picture) if find.text else None
         codes = find.codes(picture) if find.codes else None
         self._gate.read()
+        find.tidy()
         return with_reading(scene, text, codes)
 
 
