@@ -13,14 +13,16 @@ from dataclasses import dataclass, replace
 from itertools import count
 from typing import TypeVar
 
-from assistant.record.format import CALLS, SPEECH, identity, inline
+from assistant.record.format import CALLS, SPEECH, identity, inline, picture_name
 from assistant.record.tape import Tape
 from audio.types import Samples
 from pipeline.engines import (
     ChatRequest,
     Engines,
+    Eyes,
     Generated,
     LanguageModel,
+    Sight,
     SpeechToText,
     TextToSpeech,
     Transcript,
@@ -30,6 +32,7 @@ from pipeline.engines import (
 )
 from pipeline.lanes import Lane, Lanes
 from pipeline.tool_servers import ListedTool, ToolError, ToolFailure, ToolServer, ToolServers
+from vision.types import Frame, Scene
 
 T = TypeVar("T")
 
@@ -46,6 +49,7 @@ def recorded(engines: Engines, tape: Tape) -> Engines:
         llm=_LanguageModel(engines.llm, calls),
         tts=_TextToSpeech(engines.tts, calls),
         lanes=_Lanes(engines.lanes, tape),
+        eyes=None if engines.eyes is None else _Eyes(engines.eyes, calls),
         tools=_ToolServers(engines.tools, calls),
     )
 
@@ -59,6 +63,11 @@ def asked(request: ChatRequest) -> dict[str, object]:
 def read(request: ChatRequest) -> dict[str, object]:
     """Return what is noted of a request to read ahead."""
     return {"messages": request.messages} | ({"toolbox": request.toolbox} if request.toolbox.tools else {})
+
+
+def looked(frame: Frame, closely: bool) -> dict[str, object]:
+    """Return what is noted of a look at a picture."""
+    return {"text": f"{picture_name(frame.data)}{' closely' if closely else ''}"}
 
 
 def called(server: ToolServer, name: str, arguments: str) -> dict[str, object]:
@@ -201,6 +210,27 @@ class _TextToSpeech:
     def speak(self, text: str, *, voice: str | None = None, speed: float = 1.0) -> AsyncGenerator[Samples, None]:
         arguments = {"text": text, "voice": voice, "speed": speed}
         return self._calls.stream("tts.speak", arguments, self._engine.speak(text, voice=voice, speed=speed))
+
+
+class _Eyes:
+    def __init__(self, eyes: Eyes, calls: _Calls) -> None:
+        self._eyes = eyes
+        self._calls = calls
+
+    def open(self) -> Sight:
+        return _Sight(self._eyes.open(), self._calls)
+
+
+class _Sight:
+    def __init__(self, sight: Sight, calls: _Calls) -> None:
+        self._sight = sight
+        self._calls = calls
+
+    async def look(self, frame: Frame, *, closely: bool = False) -> Scene:
+        return await self._calls.answer("eyes.look", looked(frame, closely), self._sight.look(frame, closely=closely))
+
+    async def picture(self, frame: Frame, *, longest: int, blur_faces: bool) -> bytes:
+        return await self._sight.picture(frame, longest=longest, blur_faces=blur_faces)  # it is no answer to anything
 
 
 class _ToolServers:

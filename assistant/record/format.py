@@ -3,6 +3,7 @@
 A dataclass is an object with its type's name under "$" and its fields; a tuple or list is an array (and comes back as
 a tuple). A dict, an enum and a number that JSON lacks are objects with the key "$dict", "$enum" or "$float"; a sound
 has "$sound" when it lies there itself, "$file" when it lies in a file, and "$samples" when only its length is known.
+Of a camera's picture there is only its name: no picture is stored that was shown for a moment.
 
 The types are found by walking the annotations of what goes into a session and what comes out of it, so that a new field
 or a new event needs no line here.
@@ -51,6 +52,10 @@ _ROOTS: Final = (
 )
 
 
+_NAMED: Final = b"a picture called "
+"""Stands before a picture's name, where it stands for the picture."""
+
+
 class FormatError(ParleyError):
     """Something stored that this version can't read; the message names it."""
 
@@ -68,6 +73,8 @@ def encode(value: object, sound: StoreSound) -> Tree:  # noqa: PLR0911 - one for
             return value
         case float():
             return value if math.isfinite(value) else {"$float": str(float(value))}
+        case bytes():
+            return {"$picture": picture_name(value)}
         case np.ndarray():
             return sound(value)
         case tuple() | list():
@@ -99,6 +106,8 @@ def decode(tree: Tree, sound: FindSound, unknown: set[str]) -> Any:  # noqa: PLR
             return _type(kind)[member]
         case {"$float": number}:
             return float(number)
+        case {"$picture": name}:
+            return _NAMED + name.encode()
         case {"$dict": values}:
             return {key: decode(each, sound, unknown) for key, each in values.items()}
         case dict():
@@ -116,6 +125,11 @@ def _decode_dataclass(name: str, tree: Mapping[str, Tree], sound: FindSound, unk
         if field.name not in values and field.default is MISSING and field.default_factory is MISSING:
             raise FormatError(f"{name} has a field {field.name!r} by now, of which nothing is stored")
     return kind(**values)
+
+
+def picture_name(data: bytes) -> str:
+    """Return what tells a picture from others; in a replay, where there is only that, the same."""
+    return data.removeprefix(_NAMED).decode() if data.startswith(_NAMED) else blake2b(data, digest_size=8).hexdigest()
 
 
 def inline(samples: Samples) -> Tree:

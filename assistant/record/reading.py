@@ -65,7 +65,7 @@ class _Reader:
                     f"{FORMAT}. Replay it with Parley {manifest['parley']}, which made it."
                 )
             stored = Stored(self._folder, self._decode(manifest["settings"]), manifest["live"], manifest["cores"])
-            stored.pictures = manifest.get("pictures", False)
+            stored.pictures, stored.eyes = manifest.get("pictures", False), manifest.get("eyes", False)
         for name, rate in ((MICROPHONE, INPUT_RATE), (SPEECH, OUTPUT_RATE)):
             with _told(self._folder / name):
                 self._sounds[name] = wav.read(self._folder / name, rate)

@@ -17,7 +17,7 @@ from assistant.record.tape import OpenFile, Tape, open_private
 from assistant.server.life import Conversation, NewConversation
 from pipeline.engines import Asker, Engines
 from pipeline.errors import ParleyError
-from pipeline.events import Audio, Event, Request
+from pipeline.events import Audio, Event, Request, SceneSeen
 from pipeline.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -65,7 +65,8 @@ class Recorder:
         return (
             f"RECORDING: everything that is said to this server, and everything that it answers, is stored in\n"
             f"    {self.root}\n"
-            "as sound and as words. Tell those who talk to it. Start without --record to stop this."
+            "as sound and as words, and what a camera shows, in words. Tell those who talk to it. "
+            "Start without --record to stop this."
         )
 
     def __call__(self, session_id: str, begin: NewConversation) -> NewConversation:
@@ -84,6 +85,7 @@ class Recorder:
                 "cores": cores(),
                 "live": engines.live is not None,
                 "pictures": engines.llm.takes_pictures,
+                "eyes": engines.eyes is not None,
                 "settings": encode(settings, inline),
             }
             tape = Tape(self.root / f"{now:%Y%m%dT%H%M%SZ}-{session_id}", manifest, open_file=self._open)
@@ -146,8 +148,9 @@ class _RecordedConversation:
             self._tape.note(REQUESTS, inline, at=self._read_at, busy_until=asked, taken=self._taken)
         event = await self._conversation.next_event()
         self._read_at = self._tape.now()
-        self._taken += 1
-        self._tape.note(EVENTS, length, at=self._read_at, event=event)
+        if not isinstance(event, SceneSeen):  # what was seen stands among the calls
+            self._taken += 1
+            self._tape.note(EVENTS, length, at=self._read_at, event=event)
         return event
 
 

@@ -16,7 +16,7 @@ from assistant.record.format import Tree, decode, encode, error_name, find_sound
 from assistant.record.replaying import replaying
 from assistant.record.stored import ReplayError, Stored
 from assistant.record.virtual_time import run
-from pipeline.events import Audio, Request, Update
+from pipeline.events import Audio, Request, SceneSeen, Update
 from pipeline.session import Session
 from pipeline.settings import Settings
 
@@ -135,7 +135,10 @@ class _Running:
 
     async def _read(self, session: Session) -> None:
         while True:
-            event = encode(await session.next_event(), length)
+            happened = await session.next_event()
+            if isinstance(happened, SceneSeen):
+                continue
+            event = encode(happened, length)
             self._now.see(event)
             self.replayed.events.append((round(now(), 6), event))
             match event["$"]:

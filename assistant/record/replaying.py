@@ -2,13 +2,14 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from assistant.record.answers import Moments, Scores
 from assistant.record.calls import Calls, Trace, error_of, now, tree_of, until
-from assistant.record.engines import asked, called, read
+from assistant.record.engines import asked, called, looked, read
 from assistant.record.format import Tree, identity
 from assistant.record.stored import Call, ReplayError, Stored
 from audio.types import Samples
@@ -17,6 +18,8 @@ from pipeline.engines import (
     Engines,
     Finish,
     Generated,
+    PictureError,
+    Sight,
     TextDelta,
     ToolCall,
     Transcript,
@@ -24,6 +27,7 @@ from pipeline.engines import (
 )
 from pipeline.lanes import Lane, Lanes
 from pipeline.tool_servers import ListedTool, ToolError, ToolFailure, ToolServer
+from vision.types import Frame, Scene
 
 
 def replaying(stored: Stored, trace: Trace) -> Engines:
@@ -37,6 +41,7 @@ def replaying(stored: Stored, trace: Trace) -> Engines:
         llm=_LanguageModel(calls, stored.pictures),
         tts=_TextToSpeech(calls),
         lanes=_Lanes(stored),
+        eyes=_Eyes(calls) if stored.eyes else None,
         tools=_ToolServers(calls),
     )
 
@@ -156,6 +161,26 @@ class _TextToSpeech:
         likely = round(len(sound) * _scale(whole, tree["text"], tree["speed"]))
         missing = likely - sum(len(piece) for piece in made)
         return np.resize(sound, missing) if missing > 0 and len(sound) else None
+
+
+class _Eyes:
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
+
+    def open(self) -> Sight:
+        return self
+
+    async def look(self, frame: Frame, *, closely: bool = False) -> Scene:
+        try:
+            scene: Scene = await self._calls.answer("eyes.look", looked(frame, closely))
+        except Exception as error:
+            if type(error).__name__ == PictureError.__name__:  # it only looks like one
+                raise PictureError("invalid_image", str(error)) from error
+            raise
+        return replace(scene, at=frame.at)  # by the clock of this session
+
+    async def picture(self, frame: Frame, *, longest: int, blur_faces: bool) -> bytes:
+        raise PictureError("invalid_image", "A recording has no pictures.")
 
 
 class _ToolServers:

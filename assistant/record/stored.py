@@ -110,5 +110,7 @@ class Stored:
     """The kind of error that ended the session."""
     pictures: bool = False
     """Whether the language model took pictures."""
+    eyes: bool = False
+    """Whether the server could see."""
     remarks: list[str] = field(default_factory=list)
     """What a reader should know: what is missing, what this version doesn't know."""

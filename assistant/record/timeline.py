@@ -7,7 +7,7 @@ from assistant.record.compare import Line, Mark, Pair
 from assistant.record.format import Tree
 from assistant.record.replay import Replayed
 from assistant.record.stored import Stored
-from pipeline.events import Announce, Audio, Request
+from pipeline.events import Announce, Audio, CameraFrame, Request
 
 _MARKS: Final[Mapping[Mark, str]] = {"same": " ", "changed": "~", "replayed": "+", "recorded": "-"}
 _LEGEND: Final = "(~ moved or changed, + only in the replay, - only in the recording)"
@@ -31,7 +31,7 @@ def timeline(stored: Stored, replayed: Replayed, pairs: Sequence[Pair]) -> Itera
     notes += [
         (at, " ", f"to be said: “{request.text}”" if isinstance(request, Announce) else _asked(request))
         for at, request in stored.requests
-        if not isinstance(request, Audio)
+        if not isinstance(request, Audio | CameraFrame)
     ]
     told = [(pair.at, _MARKS[pair.mark], _tell(pair)) for pair in pairs]
     for at, mark, text in sorted([*told, *notes], key=lambda line: line[0]):

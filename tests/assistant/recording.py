@@ -1,6 +1,7 @@
 """Conversations that are recorded on virtual time, and the scripts that they follow."""
 
 import asyncio
+import base64
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 from assistant.record.recorder import Recorder
 from audio.types import INPUT_RATE, Samples
 from pipeline import events
-from pipeline.engines import VAD_WINDOW, Asker, Engines, Picture, VoiceDetector
+from pipeline.engines import VAD_WINDOW, Asker, Picture, VoiceDetector
 from pipeline.history import Item, Spoken, Text, ToolResult
 from pipeline.ids import random_id
 from pipeline.session import Session
@@ -60,7 +61,7 @@ def record(
     """Hold the conversation, recorded, and return the folder of the recording."""
     recorder = recorder or Recorder(root, ["a-model"])
     before = set(root.iterdir())
-    engines = Engines(vad or LevelVad(), talk.turn, talk.stt, talk.live, talk.llm, talk.tts, tools=talk.tools)
+    engines = replace(talk.engines, vad=vad or LevelVad())
     begin = recorder(f"sess_{len(before)}", Session)
     talk.session = begin(engines, talk.settings, new_id=random_id, asker=Asker())  # type: ignore[assignment]
     try:
@@ -151,6 +152,31 @@ async def function(talk: Talk) -> None:
     await talk.ask(events.CreateItem(Item("result", "tool", (result,))))
     await talk.ask(events.CreateResponse())
     await talk.hush(12.0)
+
+
+async def shown(talk: Talk) -> None:
+    """A camera that is on for a while, a picture in a message, and something that comes true of what was seen."""
+
+    async def film() -> None:
+        for number in range(12):
+            await talk.session.put(events.CameraFrame(b"secret book: THE HOBBIT" if number < 6 else b"cup"))
+            await asyncio.sleep(0.5)
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(film())
+        await talk.utter(2.0)
+        await talk.hush(5.0)
+    await talk.ask(events.Announce("There is a book."))
+    await talk.hush(3.0)
+    await talk.ask(events.Camera(on=False, by="user"))
+    await talk.ask(events.CameraFrame(b"broken"))
+    picture = Picture("data:image/png;base64," + base64.b64encode(b"cat: MEOW").decode())
+    await talk.ask(events.CreateItem(Item("shown", "user", (Text("What is this?"), picture))))
+    await talk.ask(events.CreateResponse(output="text"))
+    await talk.hush(3.0)
+    await talk.ask(events.Camera(on=True))
+    await talk.ask(events.CameraFrame(b"broken"))
+    await talk.hush(1.0)
 
 
 async def announced(talk: Talk) -> None:

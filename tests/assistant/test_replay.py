@@ -1,6 +1,7 @@
 """A recorded conversation is the same again when it is replayed, and says what is different when it isn't."""
 
 import asyncio
+import base64
 import json
 import shutil
 from collections.abc import AsyncGenerator
@@ -46,6 +47,7 @@ from tests.assistant.recording import (
     push_to_talk,
     question,
     record,
+    shown,
     talk,
     truncation,
 )
@@ -53,6 +55,7 @@ from tests.pipeline.doubles import (
     WAIT,
     LevelVad,
     RoutedLlm,
+    ScriptedEyes,
     ScriptedLlm,
     ScriptedServers,
     ScriptedStt,
@@ -114,6 +117,8 @@ CONVERSATIONS = {
     "a tool of a server": (slow_tool, lambda: {"llm": caller(), "settings": SERVED, "tools": servers("Paris")}),
     "a tool that fails": (slow_tool, lambda: {"llm": caller(), "settings": SERVED, "tools": servers(BROKEN)}),
     "a server that fails": (question, lambda: {"settings": SERVED, "tools": ScriptedServers({"web": BROKEN})}),
+    "a camera": (shown, lambda: {"eyes": ScriptedEyes()}),
+    "a camera that nothing sees": (shown, lambda: {}),
     "a routed answer": (announced, lambda: {"llm": router()}),
     "nothing": (nothing_said, lambda: {}),
     "no words": (question, lambda: {"stt": ScriptedStt([""])}),
@@ -135,9 +140,17 @@ def test_a_replay_is_what_was_recorded(tmp_path: Path, name: str) -> None:
     assert stored.whole
     assert stored.remarks == []
     assert "stands in" not in text
-    assert len(stored.events) == len(held.log)
+    assert len(stored.events) == len(held.log) - len(held.of(events.SceneSeen))
     # On virtual time nothing was late, so not even a millisecond differs.
     assert all(abs(pair.then.at - pair.now.at) < 1e-3 for pair in pairs if pair.then and pair.now)
+
+
+def test_what_the_camera_showed_is_kept_in_words_only(tmp_path: Path) -> None:
+    folder = record(tmp_path, talk(eyes=ScriptedEyes()), shown)
+    kept = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert b"THE HOBBIT" in kept["calls.jsonl"]
+    frame = b"secret book: THE HOBBIT"
+    assert not any(frame in data or base64.b64encode(frame) in data for data in kept.values())
 
 
 def test_two_replays_are_identical(tmp_path: Path) -> None:

@@ -1,0 +1,190 @@
+"""A camera over a real socket, seen by scripted eyes: what is answered, what is refused, what is told, what is kept."""
+
+import asyncio
+import base64
+import dataclasses
+import json
+import logging
+import struct
+
+import pytest
+
+from assistant.config import load
+from assistant.router.build import router_settings
+from assistant.router.router import Parts, Router
+from assistant.server.frames import Frame, Kind, pack
+from tests.e2e.fakes import OneAnswerModel, OneSentenceRecogniser, fake_engines, silence, voice
+from tests.pipeline.doubles import ScriptedEyes, ScriptedSight
+
+pytestmark = pytest.mark.e2e
+
+HEADER = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR" + struct.pack(">II", 640, 480)
+BOOK = b"book: THE HOBBIT"
+
+
+class FileEyes(ScriptedEyes):
+    """See what stands behind a PNG's header."""
+
+    def open(self):
+        return FileSight(self)
+
+
+class FileSight(ScriptedSight):
+    async def look(self, frame, *, closely=False):
+        return await super().look(dataclasses.replace(frame, data=frame.data.removeprefix(HEADER)), closely=closely)
+
+
+class Recogniser(OneSentenceRecogniser):
+    """Stands for a recogniser that hears this."""
+
+    def __init__(self, text):
+        self._text = text
+
+    async def transcribe(self, audio, **options):
+        return dataclasses.replace(await super().transcribe(audio, **options), text=self._text)
+
+
+def seeing(model, text="What am I holding?"):
+    router = Router(model, Parts(), router_settings(load()))
+    return dataclasses.replace(fake_engines(router), stt=Recogniser(text), eyes=FileEyes(takes_s=0.01, closely_s=0.05))
+
+
+async def show(client, data, seconds=0.0, every_s=0.15):
+    for _ in range(max(1, round(seconds / every_s))):
+        await client.socket.send(pack(Frame(Kind.PICTURE, HEADER + data)))
+        await asyncio.sleep(every_s)
+
+
+async def opened(client, **extensions):
+    # In writing: speech would come as binary messages, too.
+    session = {"output_modalities": ["text"], "parley": {"binary": True, "scene": True} | extensions}
+    await client.send("session.update", session=session)
+    await client.until("session.updated")
+
+
+async def ask(client):
+    await client.speak(voice(0.6))
+    await client.speak(silence(1.5))
+    return await client.until("response.done")
+
+
+def words(done):
+    content = done["response"]["output"][0]["content"][0]
+    return content.get("transcript") or content["text"]
+
+
+def test_what_is_shown_is_told_to_the_model_and_to_the_client_and_kept_by_nobody(serve, caplog):
+    model = OneAnswerModel()
+    caplog.set_level(logging.DEBUG)
+
+    async def talk():
+        async with serve(engines=seeing(model)).client() as client:
+            await opened(client)
+            await show(client, BOOK, 0.5)
+            scene = await client.until("parley.scene")
+            await ask(client)
+            await client.send("parley.conversation.retrieve")
+            return scene, await client.until("parley.conversation.retrieved")
+
+    scene, kept = asyncio.run(talk())
+    assert scene["summary"] == "A book."
+    assert [thing["label"] for thing in scene["things"]] == ["book"]
+    assert model.prompts[-1][-1].content.startswith("What am I holding? (On camera: A book.")
+    told = json.dumps(kept)
+    assert "On camera" not in told
+    assert "HOBBIT" not in told
+    assert not any(secret in caplog.text for secret in ("HOBBIT", "A book", base64.b64encode(BOOK).decode()))
+
+
+def test_without_a_camera_the_answer_says_so(serve):
+    model = OneAnswerModel()
+
+    async def talk():
+        async with serve(engines=seeing(model)).client() as client:
+            return await ask(client)
+
+    assert words(asyncio.run(talk())) == "I can't see anything: the camera is off."
+    assert model.prompts == []
+
+
+def test_text_is_read_out_as_it_stands_there(serve):
+    async def talk():
+        async with serve(engines=seeing(OneAnswerModel(), "What does it say?")).client() as client:
+            await opened(client)
+            await show(client, BOOK, 0.3)
+            return await ask(client)
+
+    assert words(asyncio.run(talk())) == "It says: THE HOBBIT"
+
+
+def test_a_client_that_switches_its_camera_off_is_not_seen_any_more(serve):
+    async def talk():
+        async with serve(engines=seeing(OneAnswerModel())).client() as client:
+            await opened(client)
+            await show(client, BOOK, 0.3)
+            await client.until("parley.scene")
+            await client.send("parley.camera", on=False)
+            return await ask(client)
+
+    assert "camera is off" in words(asyncio.run(talk()))
+
+
+def test_the_pictures_of_stock_clients_are_seen(serve):
+    model = OneAnswerModel()
+    url = "data:image/png;base64," + base64.b64encode(HEADER + BOOK).decode()
+
+    async def talk():
+        async with serve(engines=seeing(model)).client() as client:
+            content = [{"type": "input_text", "text": "What is it?"}, {"type": "input_image", "image_url": url}]
+            item = {"type": "message", "role": "user", "content": content}
+            await client.send("conversation.item.create", item=item)
+            await client.send("response.create")
+            await client.until("response.done")
+
+    asyncio.run(talk())
+    assert model.prompts[-1][-1].content == "What is it? (My picture shows: A book. Text: 'THE HOBBIT'.)"
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (b"GIF89a", "invalid_image"),
+        (HEADER[:20], "invalid_image"),
+        (HEADER[:16] + struct.pack(">II", 20000, 20000), "image_too_large"),
+        (HEADER + b"broken", "invalid_image"),
+    ],
+)
+def test_what_is_no_picture_is_refused_and_the_voice_goes_on(serve, data, code):
+    model = OneAnswerModel()
+
+    async def talk():
+        async with serve(engines=seeing(model, "what time is it")).client() as client:
+            await opened(client)
+            await client.socket.send(pack(Frame(Kind.PICTURE, data)))
+            error = await client.until("error")
+            return error["error"]["code"], await ask(client)
+
+    found, done = asyncio.run(talk())
+    assert found == code
+    assert done["response"]["status"] == "completed"
+
+
+def test_frames_faster_than_anybody_can_look_are_dropped_and_counted_and_the_voice_stays(serve):
+    engines = seeing(OneAnswerModel(), "what time is it")
+    engines.eyes.takes_s = 0.3
+
+    async def talk():
+        async with serve(engines=engines).client() as client:
+            await opened(client)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(show(client, BOOK, 2.0, every_s=0.01))
+                done = await ask(client)
+            await show(client, b"cup", 0.3)
+            scene = await client.until("parley.scene")
+            while not scene["dropped_frames"]:
+                scene = await client.until("parley.scene")
+            return done, scene
+
+    done, scene = asyncio.run(talk())
+    assert done["response"]["status"] == "completed"
+    assert scene["dropped_frames"] > 100
