@@ -205,7 +205,7 @@ async def open_socket(
             close_timeout=2,
             ssl=(trust or True) if url.lower().startswith("wss:") else None,
         )
-    except InvalidURI as error:
+    except (InvalidURI, ValueError) as error:  # the latter for a port that is no number
         raise Unreachable(f"{url} is not a websocket address. Write it like {URL}.") from error
     except InvalidStatus as error:
         raise Refused(_refusal(url, error.response.status_code, token, bytes(error.response.body or b""))) from error
