@@ -18,14 +18,18 @@ from assistant.privacy.entries import Entry
 from assistant.privacy.ledger import Ledger
 from assistant.reflex import memory, sent
 from assistant.reflex.build import open_reflexes
+from assistant.reflex.responses import Responses
 from assistant.reflex.timers import Timers
-from assistant.router.build import open_elsewhere, routed
+from assistant.reflex.watch_commands import WatchCommands
+from assistant.reflex.watches import Watches
+from assistant.router.build import alone, open_elsewhere, routed
 from assistant.server.life import NewConversation
 from assistant.server.present import Present
 from assistant.store.errors import StoreError
 from assistant.store.opening import open_store
 from pipeline.engines import Engines
 from pipeline.session import Session
+from vision.detect.coco import LABELS
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +44,8 @@ class Assembled:
     spent_today: Sequence[Entry] = ()
     """What left this machine today, before it was assembled."""
     timers: Timers | None = None
-    """Somebody lets them `run`."""
+    watches: Watches | None = None
+    """Somebody lets both `run`."""
 
 
 @asynccontextmanager
@@ -54,7 +59,9 @@ async def assemble(config: Config, models: Store, present: Present) -> AsyncIter
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_store(config.store.url))
         if isinstance(database, StoreError):
-            yield Assembled(await stack.enter_async_context(build(config, models)))
+            engines = await stack.enter_async_context(build(config, models))
+            # The model doesn't look for itself when it is asked what the camera shows.
+            yield Assembled(engines if engines.eyes is None else replace(engines, llm=alone(engines.llm, config)))
             return
         embedder = build_embedder(config, folders.get(config.embeddings.model))
         if embedder is not None:
@@ -62,22 +69,27 @@ async def assemble(config: Config, models: Store, present: Present) -> AsyncIter
         elsewhere = await stack.enter_async_context(open_elsewhere(config, database, embedder))
         remembers = await stack.enter_async_context(remembering(config, database, embedder))
         parts = replace(elsewhere.parts, recall=remembers.memory)
-        timers = None
+        timers = watches = None
         if config.reflexes.enabled:
             more = {
                 **sent.handlers(elsewhere.ledger),
                 **memory.handlers(remembers.memory),
                 **forgetting.handlers(remembers.memory),
+                **WatchCommands(watches := Watches(present), LABELS, Responses()).handlers(),
             }
+            present.when_seen(watches.saw)
             reflexes, timers = await stack.enter_async_context(open_reflexes(config, database, present, more=more))
             present.when_arrived(timers.arrived)
             parts = replace(parts, reflexes=reflexes)
         # Last: what reading the sentences took is free again by now, and the engines can have it.
         engines = await stack.enter_async_context(build(config, models))
+        if watches is not None:
+            watches.eyes = engines.eyes is not None
         yield Assembled(
             replace(engines, llm=routed(engines.llm, config, parts)),
             remembers.begin(Session),
             elsewhere.ledger,
             await elsewhere.ledger.today(),
             timers,
+            watches,
         )

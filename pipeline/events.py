@@ -172,6 +172,18 @@ class Announce:
     """Say this, as soon as nobody speaks: something has happened that the user waits for, such as a timer's end."""
 
     text: str
+    """Empty: only the client is to know."""
+    watch: str = ""
+    """What was watched for, where that has come true: "a cat appears"."""
+    within_s: float | None = None
+    """It isn't said any more when so many seconds have passed."""
+
+
+@dataclass(frozen=True, slots=True)
+class LookClosely:
+    """Read the text and codes that the camera shows once in so many seconds; None: only while the user speaks."""
+
+    every_s: float | None = None
 
 
 Attendance: TypeAlias = Played | ClientLeft | ClientReturned
@@ -183,7 +195,7 @@ Change: TypeAlias = CreateItem | RetrieveItem | RetrieveConversation | DeleteIte
 Demand: TypeAlias = Update | Commit | Clear | Change | CreateResponse | CancelResponse | Attendance | Camera
 """What is carried out or refused."""
 
-Request: TypeAlias = Audio | CameraFrame | Announce | Demand
+Request: TypeAlias = Audio | CameraFrame | Announce | LookClosely | Demand
 
 # --- Out: what happened. ---
 
@@ -438,6 +450,14 @@ class CameraSwitched:
 
 
 @dataclass(frozen=True, slots=True)
+class WatchFired:
+    """What was watched for has come true; `text` is what is said about it."""
+
+    watch: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class SceneSeen:
     """What the camera shows."""
 
@@ -533,6 +553,7 @@ Event: TypeAlias = (
     | ResponseBridged
     | SpeechAdjusted
     | CameraSwitched
+    | WatchFired
     | SceneSeen
     | ReplyHeard
     | ToolCalled

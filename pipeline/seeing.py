@@ -62,6 +62,8 @@ class Seeing:
     def __init__(self, context: Context) -> None:
         self.dropped = 0
         """Frames that were taken in vain."""
+        self.closely_every_s: float | None = None
+        """How often what can be read is wanted, whoever speaks."""
         self._context = context
         self._eyes: Eyes | None = context.engines.eyes
         self._sight: Sight | None = None  # what the camera shows in one go belongs together
@@ -73,6 +75,7 @@ class Seeing:
         self._waiting: Frame | None = None
         self._looking = False
         self._closely = False  # the next look is to be close
+        self._close_at = float("-inf")  # when the last such look was
         self._shown: deque[_Shown] = deque()
         self._apart: _Apart | None = None
         # By hashes: a picture that was deleted must not live on here.
@@ -138,7 +141,9 @@ class Seeing:
                 sight, period = self._sight, self._period
                 if frame is None or sight is None:
                     continue
-                closely, self._closely = self._closely, False
+                wanted = self.closely_every_s is not None and frame.at - self._close_at >= self.closely_every_s
+                closely, self._closely = self._closely or wanted, False
+                self._close_at = frame.at if closely else self._close_at
                 async with self._one:
                     seen = await _look(sight, frame, closely=closely)
             await self._context.post(Looked(period, frame, seen))

@@ -96,7 +96,7 @@ class Session:
         self._volume = Volume()
         self._speed: float | None = None  # that the user asked for; None: as the client's settings have it
         # When more waits than anybody wants to hear, the oldest is left out.
-        self._announcements: deque[str] = deque(maxlen=16)
+        self._announcements: deque[tuple[str, float]] = deque(maxlen=16)  # and when each is of no interest any more
         self._look_again: asyncio.Task[None] | None = None
         self._sound_at = float("-inf")  # when sound came in last
 
@@ -144,8 +144,10 @@ class Session:
                 await self._hear(samples)
             case events.CameraFrame(data):
                 await self._seeing.take(data)
-            case events.Announce(text):
-                self._announcements.append(text)
+            case events.Announce():
+                await self._note(entry)
+            case events.LookClosely(every_s):
+                self._seeing.closely_every_s = every_s
             case _:
                 try:
                     await self._serve(entry)
@@ -267,8 +269,17 @@ class Session:
             await self._floor.discard()
         await self._context.emit(events.SpeechAdjusted(adjusted.volume, adjusted.speed))
 
+    async def _note(self, announced: events.Announce) -> None:
+        if announced.watch:
+            await self._context.emit(events.WatchFired(announced.watch, announced.text))
+        if announced.text:
+            until = float("inf") if announced.within_s is None else _now() + announced.within_s
+            self._announcements.append((announced.text, until))
+
     async def _speak_up(self) -> None:
         """Say what a tool has returned, or what is to be announced, one thing after the other, when nobody speaks."""
+        while self._announcements and self._announcements[0][1] < _now():
+            self._announcements.popleft()
         waits = self._approvals.lead_on or self._announcements
         if not waits or self._floor.taken or self._taker.state not in _SILENT:
             return
@@ -280,7 +291,7 @@ class Session:
             self._approvals.lead_on = False
             await self._floor.go_on(self._settings)
         else:
-            await self._floor.announce(self._announcements.popleft(), self._settings)
+            await self._floor.announce(self._announcements.popleft()[0], self._settings)
 
     @property
     def _may_be_asked(self) -> bool:

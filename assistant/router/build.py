@@ -40,7 +40,8 @@ async def open_elsewhere(config: Config, database: Database, embedder: MiniLm | 
         budgets = build_budgets(config, [backend.profile for backend in backends])
         ledger = await stack.enter_async_context(Ledger(database, budgets))
         if not backends:
-            yield Elsewhere(Parts(), ledger)
+            # What is about the camera is told apart as well; that is loaded when it is first needed.
+            yield Elsewhere(Parts(classifier=None if embedder is None else KindClassifier(embedder)), ledger)
             return
         if embedder is not None:
             await embedder.warm()
@@ -67,6 +68,11 @@ def routed(embedded: LanguageModel, config: Config, parts: Parts) -> LanguageMod
     if not parts.backends and parts.reflexes is None and parts.recall is None:
         return embedded
     return Router(embedded, parts, router_settings(config))
+
+
+def alone(embedded: LanguageModel, config: Config) -> LanguageModel:
+    """Return the router over the embedded model alone: it tells the model what the camera shows."""
+    return Router(embedded, Parts(), router_settings(config))
 
 
 def router_settings(config: Config) -> RouterSettings:

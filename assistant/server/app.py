@@ -232,6 +232,8 @@ async def _warm(config: Config, store: Store, house: _House, listener: Listener,
         ready()
         if assembled.timers is not None:
             group.create_task(assembled.timers.run())
+        if assembled.watches is not None:
+            group.create_task(assembled.watches.run())
         await asyncio.Event().wait()  # all of it stays until the listener is done
 
 

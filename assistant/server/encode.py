@@ -119,6 +119,9 @@ class Encoder:
             case events.CameraSwitched(on):
                 if self.config.extensions.binary or self.config.extensions.scene:
                     yield {"type": "parley.camera", "on": on, "by": "user"}
+            case events.WatchFired(watch, text):
+                if self.config.extensions.scene:
+                    yield {"type": "parley.watch", "watch": watch, "text": text}
             case events.SceneSeen():
                 if self.config.extensions.scene:
                     yield from self._scenes.messages(event)

@@ -29,17 +29,18 @@ from audio.types import OUTPUT_RATE
 from pipeline.engines import Asker, Engines
 from pipeline.errors import RequestError
 from pipeline.events import (
-    Announce,
     Audio,
     ClientLeft,
     ClientReturned,
     Event,
     Request,
     ResponseAudio,
+    SceneSeen,
     SettingsUpdated,
     Update,
 )
 from pipeline.settings import Settings
+from vision.types import Scene
 
 logger = logging.getLogger(__name__)
 
@@ -104,11 +105,12 @@ class Life:
         arrived: Callable[[], None] = lambda: None,
         learn: Callable[[Iterable[McpServer]], None] = lambda _: None,
         sees: bool = False,
+        saw: Callable[[Scene], None] = lambda _: None,
     ) -> None:
         """Hold the session that `registry` finds again.
 
         `arrived` is called whenever a client has come; `learn` is told of the MCP servers that it names; `sees`: the
-        conversation has eyes.
+        conversation has eyes, and `saw` is called with what they see.
         """
         self.over = asyncio.Event()
         """Set by whoever runs it, when all is done."""
@@ -118,6 +120,7 @@ class Life:
         self._conversation = conversation
         self._registry = registry
         self._arrived = arrived
+        self._saw = saw
         self._decoder = Decoder(session, learn, sees=sees)
         self._encoder = Encoder(session)
         self._updates: deque[SessionConfig] = deque()  # asked for and not yet in force, in their order
@@ -145,9 +148,9 @@ class Life:
         """Tell the client of something that went wrong before the session began."""
         self._tell(error_message(code, message))
 
-    async def announce(self, text: str) -> None:
-        """Let the assistant say this as soon as nobody speaks; a client that is away hears it when it is back."""
-        await self._conversation.put(Announce(text))
+    async def ask(self, request: Request) -> None:
+        """Ask the conversation for something; what it is to say, a client that is away hears when it is back."""
+        await self._conversation.put(request)
 
     def end(self) -> None:
         """End the session, wherever it is."""
@@ -308,6 +311,8 @@ class Life:
             event = await self._conversation.next_event()
             if isinstance(event, SettingsUpdated) and self._updates:
                 self._encoder.config = self._updates.popleft()
+            if isinstance(event, SceneSeen):
+                self._saw(event.scene)
             sound_s = len(event.samples) / OUTPUT_RATE if isinstance(event, ResponseAudio) else 0.0
             for message in self._encoder.messages(event):
                 self._tell(message, sound_s)

@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from typing import Final, Protocol
 
 from pipeline.engines import Asker
+from pipeline.events import Announce, Request
+from vision.types import Scene
 
 SETTLE_S: Final = 1.0
 """A client that has just connected says first how it wants to be spoken to."""
@@ -19,8 +21,8 @@ class Hosted(Protocol):
         """Whether it has a client now."""
         ...
 
-    async def announce(self, text: str) -> None:
-        """Say this as soon as nobody speaks."""
+    async def ask(self, request: Request) -> None:
+        """Ask the conversation for something."""
         ...
 
 
@@ -31,10 +33,20 @@ class Present:
         self._settle_s = settle_s
         self._sessions: dict[str, tuple[str, Hosted]] = {}
         self._arrived: list[Callable[[], None]] = []
+        self._watchers: list[Callable[[Asker, Scene], None]] = []
 
     def when_arrived(self, arrived: Callable[[], None]) -> None:
         """Have `arrived` called whenever a client has come, or has come back."""
         self._arrived.append(arrived)
+
+    def when_seen(self, watcher: Callable[[Asker, Scene], None]) -> None:
+        """Have `watcher` called with all that the cameras of the sessions show."""
+        self._watchers.append(watcher)
+
+    def saw(self, asker: Asker, scene: Scene) -> None:
+        """Tell what a session's camera shows."""
+        for watcher in self._watchers:
+            watcher(asker, scene)
 
     @contextmanager
     def one(self, asker: Asker, session: Hosted) -> Iterator[None]:
@@ -63,8 +75,12 @@ class Present:
 
     async def announce(self, session: str, text: str) -> bool:
         """Have the session say this as soon as nobody speaks; False where it has no client."""
+        return await self.ask(session, Announce(text))
+
+    async def ask(self, session: str, request: Request) -> bool:
+        """Ask the session for something; False where it has no client."""
         _, found = self._sessions.get(session, ("", None))
         if found is None or not found.attended:
             return False
-        await found.announce(text)
+        await found.ask(request)
         return True

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
+from functools import partial
 from typing import Final, TypeAlias
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -103,7 +104,16 @@ async def converse(  # noqa: PLR0913 - each is a fact of the session
     async with McpServers(config.tools) as servers:
         conversation = begin(replace(engines, tools=servers), session.settings(), new_id=random_id, asker=asker)
         sees = engines.eyes is not None and not transcribes
-        life = Life(config.server, session, conversation, lives, arrived=present.came, learn=servers.learn, sees=sees)
+        life = Life(
+            config.server,
+            session,
+            conversation,
+            lives,
+            arrived=present.came,
+            learn=servers.learn,
+            sees=sees,
+            saw=partial(present.saw, asker),
+        )
         if complaint:
             life.complain("resume_failed", complaint)
         try:

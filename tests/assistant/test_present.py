@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from assistant.record.virtual_time import run
 from assistant.server.present import Present
 from pipeline.engines import Asker
+from pipeline.events import Announce, Request
 
 
 @dataclass
@@ -13,8 +14,9 @@ class Session:
     attended: bool = True
     heard: list[str] = field(default_factory=list)
 
-    async def announce(self, text: str) -> None:
-        self.heard.append(text)
+    async def ask(self, request: Request) -> None:
+        assert isinstance(request, Announce)
+        self.heard.append(request.text)
 
 
 def test_a_session_is_found_when_its_client_has_settled_and_until_it_ends() -> None:

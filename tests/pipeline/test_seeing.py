@@ -624,6 +624,54 @@ def test_descriptions_of_the_oldest_pictures_are_forgotten() -> None:
     assert len(seen.talk.session._seeing._pictures) == MOST_PICTURES
 
 
+# --- What is watched for ---
+
+
+def test_what_can_be_read_is_looked_for_now_and_then_where_that_is_wanted() -> None:
+    seen = Seen()
+
+    async def script(seen: Seen) -> None:
+        await seen.talk.ask(events.LookClosely(1.9))
+        await seen.show(b"sign: OPEN", 4.5)
+        await seen.talk.ask(events.LookClosely(None))
+        await seen.show(b"sign: OPEN", 3.0)
+
+    seen.hold(script)
+    assert [at for at, (_, closely) in enumerate(seen.eyes.looks) if closely] == [0, 4, 8]
+
+
+def test_what_has_come_true_is_told_at_once_and_said_when_nobody_speaks() -> None:
+    talk = Conversation()
+
+    async def script(talk: Conversation) -> None:
+        await talk.say(0.5)
+        await talk.ask(events.Announce("I see a cat.", "a cat appears"))
+        await talk.ask(events.Announce("", "a dog appears"))
+        assert talk.of(events.WatchFired) == [
+            events.WatchFired("a cat appears", "I see a cat."),
+            events.WatchFired("a dog appears", ""),
+        ]
+        assert "I see a cat." not in talk.tts.spoken
+        await talk.hush(6.0)
+
+    talk.hold(script)
+    assert talk.tts.spoken == ["It is noon.", "I see a cat."]
+
+
+def test_what_isnt_true_any_more_is_not_said() -> None:
+    talk = Conversation()
+
+    async def script(talk: Conversation) -> None:
+        await talk.say(1.0)
+        await talk.ask(events.Announce("There is a cat now.", within_s=2.0))
+        await talk.say(3.0)
+        await talk.ask(events.Announce("There is a dog now.", within_s=5.0))
+        await talk.hush(6.0)
+
+    talk.hold(script)
+    assert talk.tts.spoken == ["It is noon.", "There is a dog now."]
+
+
 # --- What stays ---
 
 

@@ -15,8 +15,12 @@ from assistant.reflex.timer import Timer
 from assistant.reflex.timer_commands import TimerCommands
 from assistant.reflex.timer_words import TimerWords
 from assistant.reflex.timers import Timers
+from assistant.reflex.watch_commands import WatchCommands
+from assistant.reflex.watches import Watches
 from assistant.store.errors import StoreError
 from pipeline.engines import Asker
+from pipeline.events import Request
+from vision.detect.coco import LABELS
 
 NOW = datetime(2026, 11, 24, 15, 20, tzinfo=UTC)
 """A Tuesday."""
@@ -69,6 +73,15 @@ class Sessions:
     told: list[tuple[float, str, str]] = field(default_factory=list)
     now: Watch | None = None
 
+    asked: list[tuple[str, Request]] = field(default_factory=list)
+    """What they were asked for."""
+
+    async def ask(self, session: str, request: Request) -> bool:
+        if session not in self.here:
+            return False
+        self.asked.append((session, request))
+        return True
+
     async def announce(self, session: str, text: str) -> bool:
         if session not in self.here:
             return False
@@ -107,12 +120,16 @@ class House:
         words = TimerWords(here, responses)
         self.timers = Timers(self.table, self.sessions, words.ending, now=self.watch, **telling)
         commands = TimerCommands(self.timers, words, responses)
+        self.watches = Watches(self.sessions, now=lambda: self.seconds)
+        self.seconds = 100.0
+        """By the clock of the scenes."""
         self.reflexes = Reflexes(
             {
                 **clock.handlers(here, responses),
                 **sum_commands.handlers(responses),
                 **commands.handlers(),
                 **SpeechCommands(commands, responses).handlers(),
+                **WatchCommands(self.watches, LABELS, responses).handlers(),
                 **memory.handlers(Memory()),
                 **sent.handlers(Memory()),
             }
