@@ -20,6 +20,7 @@ from pipeline.errors import ParleyError
 
 _PYTHON: Final = (3, 11)
 _LIBRARIES: Final = {
+    "ai_edge_litert": "faces",
     "aiosqlite": "the store",
     "ctranslate2": "Whisper",
     "cv2": "sight",
@@ -29,12 +30,14 @@ _LIBRARIES: Final = {
     "openai": "the protocol",
     "phonenumbers": "hiding phone numbers",
     "piper": "the voice",
+    "rapidocr": "text in pictures",
     "soxr": "resampling",
     "sqlalchemy": "the store",
     "starlette": "the server",
     "uvicorn": "the server",
     "websockets": "the server",
     "xllamacpp": "the language model",
+    "zxingcpp": "codes in pictures",
 }
 _IMPORT_TIMEOUT_S: Final = 120
 _IMPORT: Final = """

@@ -4,7 +4,7 @@ OpenCV reads JPEG (CMYK too), PNG and WebP, turns them as their EXIF says, takes
 refuses what is cut short. Only a file whose header allows it (headers.py) is decoded: a small one may unfold into much.
 """
 
-from typing import Final, cast
+from typing import Final, TypeAlias, cast
 
 import cv2
 import numpy as np
@@ -22,7 +22,11 @@ _REDUCED: Final = (
     (2, cv2.IMREAD_REDUCED_COLOR_2),
 )
 
+_AnyDepth: TypeAlias = NDArray[np.uint8] | NDArray[np.uint16]
+
 cv2.setNumThreads(1)  # the other cores are the conversation's
+# Of a damaged picture its sender is told; OpenCV would also tell the log, each time.
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
 def decode(data: bytes, *, side: int = SIDE) -> Pixels:
@@ -32,15 +36,8 @@ def decode(data: bytes, *, side: int = SIDE) -> Pixels:
     """
     header = read_header(data)
     if header.transparent:
-        picture = _on_white(_decoded(data, cv2.IMREAD_UNCHANGED))
-    else:
-        picture = _read(data, _flag(header, side))
-    height, width = picture.shape[:2]
-    if max(height, width) <= side:
-        return picture
-    scale = side / max(height, width)
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+        return _on_white(_fitted(_decoded(data, cv2.IMREAD_UNCHANGED), side))
+    return _fitted(_decoded(data, _flag(header, side)), side).astype(np.uint8, copy=False)
 
 
 def decode_small(data: bytes) -> NDArray[np.uint8]:
@@ -50,7 +47,8 @@ def decode_small(data: bytes) -> NDArray[np.uint8]:
     """
     header = read_header(data)
     narrow = min(header.width, header.height) < 8
-    return _read(data, cv2.IMREAD_GRAYSCALE if narrow else cv2.IMREAD_REDUCED_GRAYSCALE_8)
+    flag = cv2.IMREAD_GRAYSCALE if narrow else cv2.IMREAD_REDUCED_GRAYSCALE_8
+    return _decoded(data, flag).astype(np.uint8, copy=False)
 
 
 def _flag(header: Header, side: int) -> int:
@@ -61,11 +59,7 @@ def _flag(header: Header, side: int) -> int:
     return next((flag for factor, flag in _REDUCED if longest // factor >= side), cv2.IMREAD_COLOR)
 
 
-def _read(data: bytes, flag: int) -> Pixels:
-    return _decoded(data, flag).astype(np.uint8, copy=False)
-
-
-def _decoded(data: bytes, flag: int) -> NDArray[np.uint8] | NDArray[np.uint16]:
+def _decoded(data: bytes, flag: int) -> _AnyDepth:
     try:
         picture = cv2.imdecode(np.frombuffer(data, np.uint8), flag)
     except cv2.error as error:
@@ -74,10 +68,19 @@ def _decoded(data: bytes, flag: int) -> NDArray[np.uint8] | NDArray[np.uint16]:
         raise PictureError(
             "invalid_image", "The image is damaged, cut short or of a rare kind: send it again, as JPEG."
         )
-    return cast("NDArray[np.uint8] | NDArray[np.uint16]", picture)
+    return cast(_AnyDepth, picture)
 
 
-def _on_white(picture: NDArray[np.uint8] | NDArray[np.uint16]) -> Pixels:
+def _fitted(picture: _AnyDepth, side: int) -> _AnyDepth:
+    height, width = picture.shape[:2]
+    if max(height, width) <= side:
+        return picture
+    scale = side / max(height, width)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    return cast(_AnyDepth, cv2.resize(picture, size, interpolation=cv2.INTER_AREA))
+
+
+def _on_white(picture: _AnyDepth) -> Pixels:
     most = np.iinfo(picture.dtype).max
     opacity = picture[:, :, 3:].astype(np.float32) / most
     return ((picture[:, :, :3].astype(np.float32) / most * opacity + 1 - opacity) * 255).round().astype(np.uint8)

@@ -17,6 +17,9 @@ MAX_PIXELS: Final = 50_000_000
 Kind: TypeAlias = Literal["jpeg", "png", "webp"]
 
 _PNG: Final = b"\x89PNG\r\n\x1a\n"
+_MAX_PASSES: Final = 1_000_000_000
+"""Pixels times the passes over them that a progressive JPEG may take: a second's work."""
+_START_OF_SCAN: Final = b"\xff\xda"
 _WITH_OPACITY: Final = (b"\x04", b"\x06")
 """The colour types of PNG pictures that have it."""
 _FRAME_HEADERS: Final = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
@@ -47,12 +50,16 @@ def read_header(data: bytes) -> Header:
     if kind is None:
         raise PictureError("invalid_image", "This is no image that can be read: send a JPEG, PNG or WebP.")
     if size is None:
-        raise PictureError("invalid_image", f"The {kind.upper()} image is damaged or cut short: send it again.")
+        raise _damaged(kind)
     width, height = size
     if not 0 < width * height <= MAX_PIXELS:
         limit = MAX_PIXELS // 1_000_000
         message = f"The image is {width} x {height} pixels; at least one and at most {limit} million can be had."
         raise PictureError("image_too_large" if width * height else "invalid_image", message)
+    if kind == "png" and not _has_whole_chunks(data):
+        raise _damaged(kind)
+    if kind == "jpeg" and data.count(_START_OF_SCAN) * width * height > _MAX_PASSES:
+        raise PictureError("image_too_large", "The JPEG image has too many passes: send one that isn't progressive.")
     return Header(kind, width, height, kind == "png" and data[25:26] in _WITH_OPACITY)
 
 
@@ -66,6 +73,20 @@ def _look(data: bytes) -> tuple[Kind | None, tuple[int, int] | None]:
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "webp", _webp_size(data)
     return None, None
+
+
+def _damaged(kind: Kind) -> PictureError:
+    return PictureError("invalid_image", f"The {kind.upper()} image is damaged or cut short: send it again.")
+
+
+def _has_whole_chunks(data: bytes) -> bool:
+    """Tell whether a PNG has as much as it says. OpenCV would take the memory for a chunk before it looks for it."""
+    at = len(_PNG)
+    while data[at + 4 : at + 8] != b"IEND":
+        at += 12 + int.from_bytes(data[at : at + 4])
+        if at >= len(data):
+            return False
+    return True
 
 
 def _jpeg_size(data: bytes) -> tuple[int, int] | None:

@@ -85,13 +85,16 @@ def _plural(label: str) -> str:
 
 
 def _people(scene: Scene, held: Thing | None) -> str:
-    count = max(sum(1 for thing in scene.things if thing.label == PERSON), len(scene.faces))
+    bodies = [thing.score for thing in scene.things if thing.label == PERSON]
+    count = max(len(bodies), len(scene.faces))
     if count == 0:
         return listed([f"a {gesture}" for gesture in scene.gestures]) if scene.gestures else ""
     facing = sum(1 for face in scene.faces if face.facing)
     away = sum(1 for face in scene.faces if face.facing is False)
     one = count == 1
     said = "one person" if one else counted(count, PERSON)
+    if not scene.faces:
+        said = f"{_perhaps(max(bodies))}{said}"
     if count in (facing, away):
         said += " facing you" if facing else " looking away"
     elif facing:
@@ -110,12 +113,14 @@ def _others(things: Sequence[Thing], held: Thing | None) -> str:
             groups.setdefault(thing.label, []).append(thing)
     if not groups:
         return ""
-    phrases = []
+    sure: list[str] = []
+    doubtful: list[str] = []
     for label, group in groups.items():
         places = {place(thing.box) for thing in group}
         where = f" {places.pop()}" if len(groups) <= _PLACED and len(places) == 1 and places != {""} else ""
-        phrases.append(f"{_perhaps(max(thing.score for thing in group))}{counted(len(group), label)}{where}")
-    return listed(phrases)
+        perhaps = _perhaps(max(thing.score for thing in group))
+        (doubtful if perhaps else sure).append(f"{perhaps}{counted(len(group), label)}{where}")
+    return listed(sure + doubtful)
 
 
 def _perhaps(score: float) -> str:

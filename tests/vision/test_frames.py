@@ -109,8 +109,10 @@ def test_a_bomb_is_not_unfolded() -> None:
 
 def test_the_largest_picture_there_may_be_is_read() -> None:
     side = int(MAX_PIXELS**0.5)
-    picture = decode(written(Image.new("L", (side, side), "white"), "PNG"))
-    assert picture.shape == (SIDE, SIDE, 3)
+    for mode in ("L", "RGBA"):
+        picture = decode(written(Image.new(mode, (side, side), "white"), "PNG"))
+        assert picture.shape == (SIDE, SIDE, 3)
+        assert picture.min() == 255
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])

@@ -22,6 +22,28 @@ def test_the_size_is_the_pictures_own(kind: str, width: int, height: int, other:
     assert (header.kind, header.width, header.height) == (kind.lower(), width, height)
 
 
+@pytest.mark.parametrize("length", [2**31, 2**32 - 1, len(PNG)])
+def test_a_png_that_claims_more_than_it_has_is_not_given_its_memory(length: int) -> None:
+    end = PNG.index(b"IDAT") - 4
+    with pytest.raises(PictureError, match="cut short"):
+        read_header(PNG[:end] + length.to_bytes(4, "big") + PNG[end + 4 :])
+
+
+def test_a_png_has_its_end() -> None:
+    assert read_header(PNG + b"a note behind it").kind == "png"
+    with pytest.raises(PictureError, match="cut short"):
+        read_header(PNG[:-12])
+
+
+def test_a_progressive_jpeg_of_many_passes_is_refused() -> None:
+    whole = written(plain("red", 3000, 3000), "JPEG", progressive=True)
+    last = whole[whole.rindex(b"\xff\xda") : -2]
+    assert read_header(whole).width == 3000
+    with pytest.raises(PictureError, match="progressive") as caught:
+        read_header(whole[:-2] + last * 150 + b"\xff\xd9")
+    assert caught.value.code == "image_too_large"
+
+
 def test_what_is_transparent_is_known() -> None:
     assert not read_header(PNG).transparent
     assert read_header(written(plain("red").convert("RGBA"), "PNG")).transparent
