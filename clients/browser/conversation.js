@@ -328,7 +328,7 @@ export class Conversation extends EventTarget {
         this.dispatchEvent(new CustomEvent("sight", { detail: event }));
         break;
       case "parley.watch":
-        this.transcript.notice(`Parley saw: ${event.watch}`, event.summary);
+        this.transcript.notice(`Parley saw: ${event.watch}`, event.text);
         break;
       case "parley.turn.timings":
         this.keepTimings(event);

@@ -312,6 +312,32 @@ def test_close_your_eyes_turns_it_off_at_once_and_says_so(lively: Browser, serve
     assert cameras(server) == [True, False]
 
 
+def test_open_your_eyes_is_up_to_the_person(lively: Browser, served: Any) -> None:
+    async def script(conversation: Conversation) -> None:
+        await conversation.agree()
+        await conversation.receive("picture")
+        await conversation.send("parley.camera", on=False, by="user")
+        await conversation.receive("parley.camera")
+        # A picture that was on its way.
+        late = {"type": "invalid_request_error", "code": "camera_off", "message": "Nobody looks."}
+        await conversation.send("error", error=late)
+        await conversation.send("parley.camera", on=True, by="user")
+        await conversation.until_gone()
+
+    server = served(script)
+    with opened(lively, server.url) as page:
+        begin(page)
+        switch(page)
+        notices = page.locator("#transcript .notice")
+        expect(notices.last).to_have_text("Parley may look again: press Camera to show it something.")
+        expect(page.locator("#problem")).to_be_hidden()
+        expect(page.locator("#camera-view")).to_be_hidden()
+        switch(page)
+        shown(page, "Parley sees this")
+        wait(page, 300)
+    assert cameras(server) == [True, False, True]
+
+
 def test_it_is_off_before_the_browser_has_even_opened_it(still: Browser, served: Any) -> None:
     server = served(look)
     slow = """() => { const open = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
@@ -408,12 +434,12 @@ def test_the_overlay_is_remembered(still: Browser, served: Any) -> None:
 def test_what_was_watched_for_is_told_in_the_conversation(still: Browser, served: Any) -> None:
     async def script(conversation: Conversation) -> None:
         await conversation.agree()
-        await conversation.send("parley.watch", watch="a cat appears", summary="A cat, on the left.")
+        await conversation.send("parley.watch", watch="a cat appears", text="I see a cat.")
         await conversation.until_gone()
 
     with opened(still, served(script).url) as page:
         begin(page)
-        expect(page.locator("#transcript .notice")).to_have_text("Parley saw: a cat appearsA cat, on the left.")
+        expect(page.locator("#transcript .notice")).to_have_text("Parley saw: a cat appearsI see a cat.")
         expect(page.locator("#announcer")).to_contain_text("Parley saw: a cat appears")
 
 
@@ -525,7 +551,7 @@ def test_axe_finds_nothing_and_it_fits(still: Browser, served: Any, scheme: Any,
         await conversation.begin_answer("A cat.", tone(0.1))
         await conversation.end_answer()
         await conversation.receive("picture")
-        await conversation.send("parley.watch", watch="a cat appears", summary="A cat, on the left.")
+        await conversation.send("parley.watch", watch="a cat appears", text="I see a cat.")
         await conversation.send("parley.scene", **SCENE)
         await conversation.until_gone()
 
