@@ -71,16 +71,18 @@ async def assemble(config: Config, models: Store, present: Present) -> AsyncIter
         parts = replace(elsewhere.parts, recall=remembers.memory)
         timers = watches = None
         if config.reflexes.enabled:
+            watches = Watches(present)
+            watching = WatchCommands(watches, LABELS, Responses())
             more = {
                 **sent.handlers(elsewhere.ledger),
                 **memory.handlers(remembers.memory),
                 **forgetting.handlers(remembers.memory),
-                **WatchCommands(watches := Watches(present), LABELS, Responses()).handlers(),
+                **watching.handlers(),
             }
             present.when_seen(watches.saw)
             reflexes, timers = await stack.enter_async_context(open_reflexes(config, database, present, more=more))
             present.when_arrived(timers.arrived)
-            parts = replace(parts, reflexes=reflexes)
+            parts = replace(parts, reflexes=reflexes, watch_for=watching.watch_for)
         # Last: what reading the sentences took is free again by now, and the engines can have it.
         engines = await stack.enter_async_context(build(config, models))
         if watches is not None:

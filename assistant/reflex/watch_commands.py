@@ -8,6 +8,7 @@ from assistant.reflex.responses import Responses
 from assistant.reflex.watch import Watch
 from assistant.reflex.watch_words import Wanted, read_event, read_thing
 from assistant.reflex.watches import MOST, Watches
+from pipeline.engines import Asker
 from pipeline.events import Camera
 
 
@@ -37,8 +38,7 @@ class WatchCommands:
         if wanted is None:
             return None
         session = match.asker.session
-        what = wanted.what.casefold()
-        watch = Watch(secrets.token_hex(8), wanted.kind, match.asker.user, session, what, wanted.label)
+        watch = _watch(wanted, match.asker)
         if not self._watches.eyes:
             return self._say(match, "eyeless", intent="Watch")
         if any(each.name == watch.name for each in self._watches.of(session)):
@@ -51,6 +51,17 @@ class WatchCommands:
             await self._watches.put(watch)
 
         return self._say(match, name, act, intent="Watch", name=watch.name)
+
+    async def watch_for(self, event: str, asker: Asker) -> str:
+        """Watch for what a model describes, and return what it is told of that."""
+        wanted = read_event(event, self._labels) or read_thing(event, self._labels)
+        if wanted is None:
+            return "That can't be watched for. Say it like “a cat appears”, “the cup is gone” or “somebody comes”."
+        if self._watches.full(asker.session):
+            return f"The user has {MOST} watches already, and that's as many as there may be."
+        watch = _watch(wanted, asker)
+        await self._watches.put(watch)
+        return f"The user will be told when {watch.name}."
 
     def cancel(self, match: Match) -> Reflex | None:
         """Stop watching, for one thing or for all."""
@@ -108,6 +119,11 @@ class WatchCommands:
     ) -> Reflex:
         words = self._responses.say(match.language, intent or match.intent, answer, **values)
         return Reflex(match.intent, words, None if act is None else _silent(act))
+
+
+def _watch(wanted: Wanted, asker: Asker) -> Watch:
+    what = wanted.what.casefold()
+    return Watch(secrets.token_hex(8), wanted.kind, asker.user, asker.session, what, wanted.label)
 
 
 def _alike(watch: Watch, wanted: Wanted) -> bool:

@@ -177,7 +177,7 @@ async def with_camera(request: ChatRequest, question: str, *, pictures: bool, bl
             content = f"{asked.content} (The last picture is what my camera shows now.)"
             return _replaced(request, at, replace(asked, content=content, pictures=(*asked.pictures, picture)))
         scene = await view.look(closely=closely)
-    return _replaced(request, at, replace(asked, content=f"{asked.content} (On camera: {_told(scene)})"))
+    return _replaced(request, at, replace(asked, content=f"{asked.content} (On camera: {told(scene)})"))
 
 
 async def without_pictures(request: ChatRequest) -> ChatRequest:
@@ -185,14 +185,15 @@ async def without_pictures(request: ChatRequest) -> ChatRequest:
     if not any(message.pictures for message in request.messages):
         return request
     at = _place(request.messages)
-    told = [
+    messages = [
         await in_words(message, request.view, UNSEEN if number == at else "")
         for number, message in enumerate(request.messages)
     ]
-    return replace(request, messages=tuple(told))
+    return replace(request, messages=tuple(messages))
 
 
-def _told(scene: Scene | Unseen) -> str:
+def told(scene: Scene | Unseen) -> str:
+    """Return what a model is told of what the camera shows."""
     match scene:
         case "off":
             return "nothing, it is off"

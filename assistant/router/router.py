@@ -23,7 +23,7 @@ from assistant.router.plan import Device, candidate, need, question, said_last, 
 from assistant.router.policy import decide
 from assistant.router.routed_turn import RoutedTurn, Turn
 from assistant.router.sending import Sender
-from assistant.router.tools import ASK_EXPERT, ASK_LOCAL, ServerTool, asking, offered
+from assistant.router.tools import ASK_EXPERT, ASK_LOCAL, ServerTool, WatchFor, asking, eyes, offered
 from assistant.router.wishes import Wish, Wishes, acknowledgement, wishes
 from assistant.router.withholding import exchanges
 from pipeline.engines import (
@@ -61,6 +61,7 @@ class Parts:
     ledger: Ledger | None = None
     budgets: Budgets | None = None
     tools: Sequence[ServerTool] = ()
+    watch_for: WatchFor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,7 +314,9 @@ class Router:
         helps = "Give a simple sub-task to a small model on the person's own machine: what it is told goes nowhere."
         experts = (asking(ASK_EXPERT, knows, expert, ["device"]),)
         helpers = (asking(ASK_LOCAL, helps, self._ask_local, ["lan", "cloud"]), *self._parts.tools)
-        return (*(experts if preset.ask_expert else ()), *(helpers if preset.ask_local else ()))
+        view = None if turn is None else turn.request.view
+        sees = eyes(view, self._parts.watch_for) if view is not None and view.on else ()
+        return (*(experts if preset.ask_expert else ()), *(helpers if preset.ask_local else ()), *sees)
 
     async def _ask_expert(self, asked: str, asker: Asker, turn: Turn) -> str:
         """Put one question to the best backend that may be asked; it asks nobody else."""

@@ -3,13 +3,18 @@
 import json
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, TypeAlias
 
+from assistant.router.looking import told
 from assistant.router.parts import Place
-from pipeline.engines import Asker, Tool, Toolbox, ToolCall
+from pipeline.engines import Asker, Tool, Toolbox, ToolCall, View
+from vision.types import Scene
 
 ASK_EXPERT: Final = "ask_expert"
 ASK_LOCAL: Final = "ask_local"
+LOOK: Final = "look"
+READ_TEXT: Final = "read_text"
+WATCH_FOR: Final = "watch_for"
 
 MOST_ROUNDS: Final = 4
 """How often one answer may call the server's functions before it has to do without."""
@@ -21,6 +26,14 @@ _ASK: Final = json.dumps(
             "question": {"type": "string", "description": "Complete: the one who answers knows nothing else."}
         },
         "required": ["question"],
+    }
+)
+
+_WATCH: Final = json.dumps(
+    {
+        "type": "object",
+        "properties": {"event": {"type": "string", "description": "In English, such as “a cat appears”."}},
+        "required": ["event"],
     }
 )
 
@@ -46,6 +59,38 @@ def asking(
         return await ask(question, asker) if question else "The question is missing: pass it as “question”."
 
     return ServerTool(Tool(name, description, _ASK), run, tuple(places))
+
+
+WatchFor: TypeAlias = Callable[[str, Asker], Awaitable[str]]
+"""Watches for what is described in words, on behalf of somebody; returns what the model is told of it."""
+
+
+def eyes(view: View, watch_for: WatchFor | None) -> tuple[ServerTool, ...]:
+    """Return the functions by which a model sees what the camera shows: for as long as it is on."""
+
+    async def look(_: str, __: Asker) -> str:
+        return told(await view.look())
+
+    async def read_text(_: str, __: Asker) -> str:
+        scene = await view.look(closely=True)
+        if not isinstance(scene, Scene):
+            return told(scene)
+        read = [line.text for line in scene.text or ()] + [f"{code.kind}: {code.text}" for code in scene.codes or ()]
+        return "\n".join(read) or "Nothing can be read."
+
+    async def watch(arguments: str, asker: Asker) -> str:
+        event = str(json.loads(arguments).get("event", "")).strip()
+        assert watch_for is not None
+        return await watch_for(event, asker) if event else "The event is missing: pass it as “event”."
+
+    seen = ServerTool(Tool(LOOK, "What the user's camera shows now, in words."), look)
+    read = ServerTool(Tool(READ_TEXT, "The text and codes that the user's camera shows now."), read_text)
+    if watch_for is None:
+        return seen, read
+    tells = (
+        "Tell the user when their camera shows something: a thing appears or is gone, somebody comes, text, movement."
+    )
+    return seen, read, ServerTool(Tool(WATCH_FOR, tells, _WATCH), watch)
 
 
 def offered(toolbox: Toolbox, tools: Iterable[ServerTool], place: Place) -> Toolbox:

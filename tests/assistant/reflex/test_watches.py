@@ -6,7 +6,9 @@ from collections.abc import Iterable
 import pytest
 
 from assistant.record.virtual_time import run
+from assistant.reflex.responses import Responses
 from assistant.reflex.watch import Kind, Watch
+from assistant.reflex.watch_commands import WatchCommands
 from assistant.reflex.watch_words import Wanted, read_event, read_thing
 from assistant.reflex.watches import MOST, Watches
 from assistant.reflex.watching import Describing, Watching
@@ -317,5 +319,18 @@ def test_of_many_sessions_the_oldest_are_forgotten_and_a_full_queue_blocks_nobod
             for at in (1.0, 2.0):
                 watches.saw(Asker(session=f"s{number}"), scene(at, "cat"))
         assert watches.of("s299") == ()
+
+    run(script())
+
+
+def test_a_model_may_ask_for_one(house: House) -> None:
+    async def script() -> None:
+        commands = WatchCommands(house.watches, LABELS, Responses())
+        assert await commands.watch_for("a cat appears", ASKER) == "The user will be told when a cat appears."
+        assert await commands.watch_for("my dog", ASKER) == "The user will be told when my dog appears."
+        assert (await commands.watch_for("world peace", ASKER)).startswith("That can't be watched for.")
+        for label in LABELS[20:28]:
+            await commands.watch_for(label, ASKER)
+        assert "as many as there may be" in await commands.watch_for("a bus", ASKER)
 
     run(script())

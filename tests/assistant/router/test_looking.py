@@ -8,7 +8,7 @@ from assistant.router.kinds import Guess, Kind
 from assistant.router.looking import LONGEST, LONGEST_TO_READ, asks_to_see, goes_on, wants_text
 from assistant.router.notices import Notice, words
 from pipeline.blind import UNSEEN, Blind
-from pipeline.engines import Asker, ChatMessage, ChatRequest, Picture, TextDelta
+from pipeline.engines import Asker, ChatMessage, ChatRequest, Picture, TextDelta, ToolCall
 from tests.assistant.router.doubles import (
     Answer,
     Commit,
@@ -321,3 +321,66 @@ def test_an_embedded_model_with_eyes_is_shown_the_camera_s_picture() -> None:
     run(listen(routing(embedded=embedded), asks(HELD, view=view)))
     assert view.pictures == [(LONGEST, False)]
     assert len(embedded.asked[-1].messages[-1].pictures) == 1
+
+
+# --- Functions for models that call some ---
+
+
+def called(name: str, arguments: str = "{}") -> ScriptedBackend:
+    """A backend that calls this, and then answers."""
+    return ScriptedBackend(answers=["", "Done."], calls={"": (ToolCall("c", name, arguments),)})
+
+
+async def watch_for(event: str, asker: Asker) -> str:
+    return f"The user of {asker.session} will be told when {event}."
+
+
+def offers(request: ChatRequest) -> list[str]:
+    return [tool.name for tool in request.toolbox.tools]
+
+
+def test_a_model_elsewhere_may_look_by_itself_while_the_camera_is_on() -> None:
+    view, cloud = ScriptedView(scene(BOOK)), ScriptedBackend()
+    router = routing(cloud, watch_for=watch_for)
+    run(listen(router, asks("What is the capital of France?", view=view)))
+    assert offers(cloud.asked[-1]) == ["look", "read_text", "watch_for"]
+    run(listen(router, asks("What is the capital of France?", view=ScriptedView())))
+    run(listen(router, asks("What is the capital of France?")))
+    assert [offers(request) for request in cloud.asked[-2:]] == [[], []]
+    run(listen(routing(cloud), asks("What is the capital of France?", view=view)))
+    assert offers(cloud.asked[-1]) == ["look", "read_text"]
+
+
+def test_the_small_model_here_is_offered_none() -> None:
+    embedded = ScriptedEmbedded()
+    router = routing(ScriptedBackend(), embedded=embedded, classifier=CHAT, watch_for=watch_for)
+    run(listen(router, asks("Hello.", view=ScriptedView(scene(BOOK)))))
+    assert offers(embedded.asked[-1]) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "returns"),
+    [
+        ("look", "{}", BOOK),
+        ("read_text", "{}", "THE HOBBIT\nqr: https://example.org"),
+        ("watch_for", '{"event": "a cat appears"}', "The user of sess_1 will be told when a cat appears."),
+        ("watch_for", "{}", "The event is missing: pass it as “event”."),
+    ],
+)
+def test_what_it_calls_is_done_here(name: str, arguments: str, returns: str) -> None:
+    cloud = called(name, arguments)
+    view = ScriptedView(scene(BOOK), text=("THE HOBBIT",), codes=("https://example.org",))
+    answer = run(listen(routing(cloud, watch_for=watch_for), asks("Hm?", view=view)))
+    assert answer.text == "Done."
+    assert cloud.asked[-1].messages[-1] == ChatMessage("tool", returns, call_id="c")
+
+
+def test_what_cannot_be_seen_or_read_is_said() -> None:
+    for view, name, returns in (
+        (ScriptedView("black"), "look", "nothing, all is black: it may be covered"),
+        (ScriptedView("stale"), "read_text", "nothing, no picture comes from it any more"),
+        (ScriptedView(scene("")), "read_text", "Nothing can be read."),
+    ):
+        cloud = called(name)
+        run(listen(routing(cloud), asks("Hm?", view=view)))
+        assert cloud.asked[-1].messages[-1].content == returns
