@@ -163,7 +163,7 @@ class Seeing:
             or sum(len(each.frame.data) for each in self._shown) > MOST_KEPT_BYTES
         ):
             self._shown.popleft()
-        await self._context.emit(events.SceneSeen(looked.seen, self.dropped + dropped))
+        await self._context.emit(events.SceneSeen(looked.seen, self.dropped + dropped, looked.period))
 
     # --- What the user says meanwhile ---
 
