@@ -199,7 +199,7 @@ export class Conversation extends EventTarget {
       return;
     }
     this.returning = false;
-    this.sees = session?.parley?.scene === true;
+    this.sees = sees(session);
     this.own ??= session;
     this.trouble("");
     this.dispatchEvent(new CustomEvent("session", { detail: session }));
@@ -317,7 +317,7 @@ export class Conversation extends EventTarget {
         break;
       case "session.updated":
         this.follows = event.session?.parley?.heard === true;
-        this.sees = event.session?.parley?.scene === true;
+        this.sees = sees(event.session);
         break;
       case "response.done":
         this.done(event.response);
@@ -398,6 +398,9 @@ export class Conversation extends EventTarget {
     this.changed();
   }
 }
+
+/** @param {any} session @returns {boolean} */
+const sees = (session) => session?.parley?.scene === true && session.parley.binary === true;
 
 const now = () => performance.timeOrigin + performance.now();
 

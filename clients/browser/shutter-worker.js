@@ -13,7 +13,7 @@ const MOST_PIXELS = { long: 640, short: 480 };
 const QUALITY = 0.8;
 const QUICK_MS = 200;
 const SLOW_MS = 1000;
-/** A picture is compared with the last that went by so many dots, red, green and blue together in 0..765. */
+/** Something moved where so many dots differ by so much, red, green and blue together, from the last picture that went. */
 const DOTS = { width: 32, height: 24, differ: 40, least: 4 };
 
 const page = /** @type {DedicatedWorkerGlobalScope} */ (/** @type {unknown} */ (self));
@@ -71,18 +71,19 @@ async function jpegOf(picture) {
 
 /** @param {{picture: Picture, takenAt: number}} message */
 async function take({ picture, takenAt }) {
-  const dots = dotsOf(picture);
-  if (moved(dots) || takenAt - sentAt >= SLOW_MS - QUICK_MS / 2) {
+  try {
+    const dots = dotsOf(picture);
+    if (!moved(dots) && takenAt - sentAt < SLOW_MS - QUICK_MS / 2) return;
     const went = await send({ jpeg: await jpegOf(picture), takenAt });
-    // A line that is busy is left alone for longer each time; one that is free gets it back step by step.
+    // A line that is busy is left alone for longer each time; one that is free is used more again, step by step.
     gapMs = went ? Math.max(QUICK_MS, gapMs * 0.8) : Math.min(SLOW_MS, gapMs * 2);
-    if (went) {
-      before = dots;
-      sentAt = takenAt;
-    }
+    if (!went) return;
+    before = dots;
+    sentAt = takenAt;
+  } finally {
+    picture.close();
+    page.postMessage({ nextMs: Math.max(0, takenAt + gapMs - performance.timeOrigin - performance.now()) });
   }
-  picture.close();
-  page.postMessage({ nextMs: Math.max(0, takenAt + gapMs - performance.timeOrigin - performance.now()) });
 }
 
 page.onmessage = ({ data }) => {
