@@ -27,6 +27,8 @@ class Captions:
 
     def __init__(self, print_line: Callable[[Text], None]) -> None:
         self.floor: Floor = "listening"
+        self.watched = False
+        """The camera is on, and Parley sees its pictures."""
         self._print = print_line
         self._hearing = ""
         self._saying = ""
@@ -73,6 +75,8 @@ class Captions:
             lines.append(_line("Parley", "magenta", self._saying.strip()))
         sign, words = _STATES[self.floor]
         state = Text(f"{sign} {words}", style=_COLOURS[self.floor])
+        if self.watched:
+            state.append("   ● Camera on, Parley sees it", style="bold red")
         return Group(*lines, state.append("   Ctrl-C ends the conversation", style="dim"))
 
 

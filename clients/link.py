@@ -9,7 +9,8 @@ LinkError
 import base64
 import json
 import ssl
-from collections.abc import AsyncIterator
+import struct
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final, Literal, TypeAlias
 from urllib.parse import urlsplit
@@ -28,6 +29,12 @@ URL: Final = "ws://127.0.0.1:8765/v1/realtime"
 
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _LARGEST_MESSAGE: Final = 16 * 1024 * 1024
+
+_HEADER: Final = struct.Struct("<BBBxII")
+"""Of a binary message: version, kind, length of the id, sequence, time in ms. docs/extensions.md has the layout."""
+_VERSION: Final = 1
+_SPEECH: Final = 2
+_PICTURE: Final = 3
 
 Message: TypeAlias = dict[str, Any]
 """One event of the protocol, as JSON has it: always with a string `type`."""
@@ -55,11 +62,16 @@ class Link:
     def __init__(self, websocket: ClientConnection, url: str) -> None:
         self._websocket = websocket
         self._url = url
+        self._items: dict[str, str] = {}  # the message that each response speaks
 
     async def send(self, message: Message) -> None:
         """Send one client event; waits while the server doesn't read."""
+        await self._deliver(json.dumps(message), again=True)
+
+    async def _deliver(self, data: str | bytes, *, again: bool) -> None:
+        """Send it. `again`: it is worth sending once more where it was lost on the way."""
         try:
-            await self._websocket.send(json.dumps(message))
+            await self._websocket.send(data)
         except ConnectionClosed as error:
             raise _lost(self._url, error) from error
 
@@ -69,6 +81,8 @@ class Link:
             data = await self._websocket.recv()
         except ConnectionClosed as error:
             raise _lost(self._url, error) from error
+        if isinstance(data, bytes):
+            return self._speech(data)
         try:
             message = json.loads(data)
         except ValueError as error:
@@ -77,7 +91,28 @@ class Link:
             ) from error
         if not isinstance(message, dict) or not isinstance(message.get("type"), str):
             raise Lost(f"{self._url} sent JSON without a type: it does not speak the Realtime protocol.")
+        if message.get("content_index") == 0 and "response_id" in message:
+            self._items[message["response_id"]] = message["item_id"]
         return message
+
+    def _speech(self, data: bytes) -> Message:
+        """Return a reply's sound, which came as a binary message, as the event that it stands for."""
+        try:
+            version, kind, length, sequence, _ = _HEADER.unpack_from(data)
+        except struct.error:
+            version = kind = length = sequence = 0
+        if (version, kind) != (_VERSION, _SPEECH):
+            raise Lost(f"{self._url} sent a binary message that isn't speech: it is of another version than this.")
+        end = _HEADER.size + length
+        response = data[_HEADER.size : end].decode("ascii", errors="replace")
+        message: Message = {
+            "type": "response.output_audio.delta",
+            "response_id": response,
+            "item_id": self._items.get(response, ""),
+            "content_index": 0,
+            "delta": base64.b64encode(data[end + -length % 4 :]).decode("ascii"),
+        }
+        return message | {"parley_seq": sequence} if sequence else message
 
     async def __aiter__(self) -> AsyncIterator[Message]:
         """Yield server events until the link is closed on our side."""
@@ -86,7 +121,16 @@ class Link:
 
     async def append_audio(self, samples: Samples) -> None:
         """Send sound from the microphone: mono, 24 kHz."""
-        await self.send({"type": "input_audio_buffer.append", "audio": encode(samples)})
+        message = {"type": "input_audio_buffer.append", "audio": encode(samples)}
+        await self._deliver(json.dumps(message), again=False)
+
+    async def append_picture(self, jpeg: bytes, taken_s: float) -> None:
+        """Send the camera's newest picture, taken at `taken_s` of any steady clock.
+
+        The session must have been updated with `{"parley": {"binary": True}}` before.
+        """
+        header = _HEADER.pack(_VERSION, _PICTURE, 0, 0, round(taken_s * 1000) % 2**32)
+        await self._deliver(header + jpeg, again=False)
 
     async def commit(self) -> None:
         """Say that the user is done speaking (where the server doesn't decide that)."""
@@ -97,13 +141,18 @@ class Link:
         message: Message = {"type": "session.update", "session": {"type": "realtime"} | session}
         await self.send(message if event_id is None else message | {"event_id": event_id})
 
-    async def say(self, text: str) -> None:
-        """Take a typed turn: add the words to the conversation and ask for an answer."""
-        content = [{"type": "input_text", "text": text}]
-        await self.send(
-            {"type": "conversation.item.create", "item": {"type": "message", "role": "user", "content": content}}
-        )
+    async def say(self, text: str, pictures: Sequence[str] = ()) -> None:
+        """Take a typed turn: add the words, and pictures (data URLs), to the conversation and ask for an answer."""
+        await self._add([*map(_image, pictures), {"type": "input_text", "text": text}])
         await self.send({"type": "response.create"})
+
+    async def show(self, pictures: Sequence[str]) -> None:
+        """Add pictures (data URLs) to the conversation: what is said next may be about them."""
+        await self._add([_image(picture) for picture in pictures])
+
+    async def _add(self, content: list[Message]) -> None:
+        item = {"type": "message", "role": "user", "content": content}
+        await self.send({"type": "conversation.item.create", "item": item})
 
     async def close(self) -> None:
         """Say goodbye."""
@@ -156,7 +205,7 @@ async def open_socket(
             close_timeout=2,
             ssl=(trust or True) if url.lower().startswith("wss:") else None,
         )
-    except InvalidURI as error:
+    except (InvalidURI, ValueError) as error:  # the latter for a port that is no number
         raise Unreachable(f"{url} is not a websocket address. Write it like {URL}.") from error
     except InvalidStatus as error:
         raise Refused(_refusal(url, error.response.status_code, token, bytes(error.response.body or b""))) from error
@@ -171,6 +220,10 @@ async def open_socket(
         ) from error
     except InvalidHandshake as error:
         raise Refused(f"What answers at {url} is not a websocket server ({error}). Check the address.") from error
+
+
+def _image(url: str) -> Message:
+    return {"type": "input_image", "image_url": url}
 
 
 def encode(samples: Samples) -> str:

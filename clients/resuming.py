@@ -17,7 +17,6 @@ Reopen: TypeAlias = Callable[[str], Awaitable[ClientConnection]]
 
 _FIRST_WAIT_S: Final = 0.1
 _LONGEST_WAIT_S: Final = 2.0
-_AUDIO: Final = "input_audio_buffer.append"
 
 
 class ResumingLink(Link):
@@ -30,20 +29,19 @@ class ResumingLink(Link):
         self._window_s = 0.0
         self._received = 0
         self._count = 0  # messages that the session has been sent
-        # Of those sent last; None is sound, which isn't worth sending late. What falls out has long been taken.
-        self._sent: deque[tuple[int, str | None]] = deque(maxlen=256)
+        # Of those sent last; None is sound or a picture, not worth sending late. What falls out has long been taken.
+        self._sent: deque[tuple[int, str | bytes | None]] = deque(maxlen=256)
         self._restoring = asyncio.Lock()
         self.returns = 0
         """How often it has come back: each time, sound that was to be sent is lost."""
 
-    async def send(self, message: Message) -> None:
-        """Send one client event; what the network swallows is sent again, except for sound."""
-        data = json.dumps(message)
+    async def _deliver(self, data: str | bytes, *, again: bool) -> None:
+        """Send it; what the network swallows is sent again, if that is worth it."""
         self._count += 1
-        self._sent.append((self._count, None if message["type"] == _AUDIO else data))
+        self._sent.append((self._count, data if again else None))
         websocket = self._websocket
         try:
-            await super().send(message)
+            await super()._deliver(data, again=again)
         except Lost as lost:
             await self._restore(websocket, lost)
 

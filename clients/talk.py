@@ -3,8 +3,11 @@
 import asyncio
 import ssl
 import sys
+from collections.abc import AsyncIterable, Callable
+from contextlib import AbstractAsyncContextManager
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 import click
 import numpy as np
@@ -17,20 +20,37 @@ from clients.captions import Captions
 from clients.link import URL, Link, LinkError, Message, decode
 from clients.playback import Playback
 from clients.resuming import connect_for_good
+from clients.showing import ShowError, filming
 from clients.tls import EXPOSED, TrustError, is_exposed, trust_options, trusting
+from vision.types import Frame
 
+Filming: TypeAlias = Callable[[], AbstractAsyncContextManager[AsyncIterable[Frame]]]
+"""Opens a camera. It raises ShowError, and so do its frames."""
+
+_FRAMES_A_SECOND: Final = 2.0
 _HELP: Final = {"help_option_names": ["-h", "--help"]}
 
 
 class Talk:
     """One conversation: joins the link, the devices and the captions."""
 
-    def __init__(self, link: Link, microphone: Microphone, speaker: Speaker, captions: Captions, *, half: bool) -> None:
+    def __init__(  # noqa: PLR0913 - what a conversation is held with
+        self,
+        link: Link,
+        microphone: Microphone,
+        speaker: Speaker,
+        captions: Captions,
+        *,
+        half: bool,
+        camera: Filming | None = None,
+    ) -> None:
         self._link = link
         self._microphone = microphone
         self._speaker = speaker
         self._captions = captions
         self._half = half
+        self._camera = camera
+        self._may_look = asyncio.Event()
         self._playback = Playback()
         self._unwanted: set[str] = set()
         self._response: str | None = None
@@ -41,6 +61,8 @@ class Talk:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._listen())
                 group.create_task(self._take_events())
+                if self._camera is not None:
+                    group.create_task(self._watch(self._camera))
         except* (LinkError, DeviceError) as failed:
             raise failed.exceptions[0] from None
 
@@ -51,11 +73,41 @@ class Talk:
             heard = np.zeros_like(samples) if self._half and self._speaker.queued_s > 0 else samples
             await self._link.append_audio(heard)
 
+    async def _watch(self, camera: Filming) -> None:
+        """Send what the camera shows, except while the user wants not to be seen; then it is closed."""
+        await self._link.update({"parley": {"binary": True}}, event_id="talk_binary")
+        self._may_look.set()
+        while await self._may_look.wait():
+            try:
+                async with camera() as frames:
+                    await self._show(frames)
+            except ShowError as error:
+                self._captions.warn(f"{error} The conversation goes on without a camera.")
+                return
+            finally:
+                self._captions.watched = False
+
+    async def _show(self, frames: AsyncIterable[Frame]) -> None:
+        async for frame in frames:
+            if not self._may_look.is_set():
+                return
+            self._captions.watched = True
+            await self._link.append_picture(frame.data, frame.at)
+
+    def _look(self, *, on: bool) -> None:
+        """Obey the user, who said whether they want to be seen."""
+        if on:
+            self._may_look.set()
+        else:
+            self._may_look.clear()
+            self._captions.watched = False
+            self._captions.warn("The camera is off, as you asked.")
+
     async def _take_events(self) -> None:
         async for event in self._link:
             await self._take(event)
 
-    async def _take(self, event: Message) -> None:
+    async def _take(self, event: Message) -> None:  # noqa: PLR0912 - a table of events
         captions = self._captions
         match event["type"]:
             case "input_audio_buffer.speech_started":
@@ -83,10 +135,26 @@ class Talk:
                 self._speaker.finish()
             case "response.done":
                 self._end_answer(event["response"])
+            case "parley.camera" if self._camera is not None:
+                self._look(on=event["on"])
             case "error":
-                captions.warn(str(event["error"].get("message")))
+                self._take_error(event["error"])
             case _:
                 pass
+
+    def _take_error(self, error: Message) -> None:
+        match error.get("event_id"), error.get("code"):
+            case (_, "unsupported_picture") | ("talk_binary", _):
+                if self._may_look.is_set():
+                    self._captions.warn("The server takes no pictures of a camera: it is off.")
+                self._may_look.clear()
+                self._captions.watched = False
+            case _, "camera_off":  # a picture that was on its way
+                pass
+            case _, "invalid_event" if self._camera is not None and not self._may_look.is_set():
+                pass  # likewise, where binary messages aren't known
+            case _:
+                self._captions.warn(str(error.get("message")))
 
     async def _stop_playing(self) -> None:
         """Barge-in: be silent at once, and tell the server how much of its answer was heard."""
@@ -123,6 +191,7 @@ def _words(response: Message) -> str:
 @trust_options
 @click.option("--input", "microphone", metavar="NAME", help="The microphone: a number or a part of its name.")
 @click.option("--output", "speaker", metavar="NAME", help="The loudspeaker: a number or a part of its name.")
+@click.option("--camera", metavar="SOURCE", help="Show it a camera: a device's number, or an address (rtsp, http).")
 @click.option("--half-duplex", "half", is_flag=True, help="Don't listen while Parley speaks (no headphones at hand).")
 @click.option("--devices", is_flag=True, help="List microphones and loudspeakers, and exit.")
 def command(  # noqa: PLR0913, PLR0917 - click passes every option
@@ -132,6 +201,7 @@ def command(  # noqa: PLR0913, PLR0917 - click passes every option
     fingerprint: str | None,
     microphone: str | None,
     speaker: str | None,
+    camera: str | None,
     half: bool,
     devices: bool,
 ) -> None:
@@ -147,7 +217,7 @@ def command(  # noqa: PLR0913, PLR0917 - click passes every option
         trust = trusting(url, ca, fingerprint)
         if is_exposed(url):
             click.echo(EXPOSED, err=True)
-        asyncio.run(_talk(url, token, trust, microphone, speaker, half=half))
+        asyncio.run(_talk(url, token, trust, microphone, speaker, camera, half=half))
     except KeyboardInterrupt:
         click.echo("Goodbye.")
     except LinkError as error:
@@ -156,20 +226,22 @@ def command(  # noqa: PLR0913, PLR0917 - click passes every option
         _fail(str(error), 2)
 
 
-async def _talk(  # noqa: PLR0913 - what the command was told
+async def _talk(  # noqa: PLR0913, PLR0917 - what the command was told
     url: str,
     token: str | None,
     trust: ssl.SSLContext | None,
     microphone: str | None,
     speaker: str | None,
+    camera: str | None,
     *,
     half: bool,
 ) -> None:
     console = Console()
     captions = Captions(console.print)
+    film = None if camera is None else partial(filming, camera, rate=_FRAMES_A_SECOND)
     async with connect_for_good(url, token, trust) as link, Speaker(speaker) as out, Microphone(microphone) as into:
         with Live(captions, console=console, refresh_per_second=12, transient=True):
-            await Talk(link, into, out, captions, half=half).run()
+            await Talk(link, into, out, captions, half=half, camera=film).run()
 
 
 def _fail(sentence: str, code: int) -> None:

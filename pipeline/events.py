@@ -464,6 +464,8 @@ class SceneSeen:
     scene: Scene
     dropped: int = 0
     """Frames so far that nobody had time to look at."""
+    period: int = 0
+    """Another number: the camera was off in between, and what it showed before is forgotten."""
 
 
 @dataclass(frozen=True, slots=True)

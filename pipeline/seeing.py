@@ -165,7 +165,7 @@ class Seeing:
         self._shown.append(_Shown(looked.frame, looked.seen))
         while len(self._shown) > 1 and sum(len(each.frame.data) for each in self._shown) > MOST_KEPT_BYTES:
             self._shown.popleft()
-        await self._context.emit(events.SceneSeen(looked.seen, self.dropped + dropped))
+        await self._context.emit(events.SceneSeen(looked.seen, self.dropped + dropped, looked.period))
 
     async def _forget(self) -> None:
         """Forget what is too old, as long as there is something to forget."""

@@ -79,7 +79,9 @@ def test_a_room_imports_only_what_it_may(room: str) -> None:
     assert wrong == []
 
 
-@pytest.mark.parametrize("module", ["assistant", "assistant.cli", "assistant.doctor", "pipeline.session", "audio"])
+@pytest.mark.parametrize(
+    "module", ["assistant", "assistant.cli", "assistant.doctor", "pipeline.session", "audio", "clients.showing"]
+)
 def test_heavy_libraries_wait_until_they_are_needed(module: str) -> None:
     code = f"import json, sys, {module}; print(json.dumps(sorted(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

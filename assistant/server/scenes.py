@@ -28,9 +28,10 @@ class Scenes:
         # What happened between two events belongs to the second.
         self._appeared += scene.appeared
         self._left += scene.left
-        if scene.at - self._told_at < EVERY_S or (not scene.moved and _what(scene) == self._told):
+        what = (seen.period, *_what(scene))
+        if scene.at - self._told_at < EVERY_S or (not scene.moved and what == self._told):
             return
-        self._told, self._told_at = _what(scene), scene.at
+        self._told, self._told_at = what, scene.at
         changes = {"appeared": [_named(each) for each in self._appeared], "left": [_named(each) for each in self._left]}
         self._appeared, self._left = [], []
         yield {"type": "parley.scene", **scene_object(scene), **changes, "dropped_frames": seen.dropped}

@@ -1,6 +1,5 @@
 // @ts-check
 /** The page: joins the conversation, the voice and what is shown. */
-import { Camera } from "./camera.js";
 import { Conversation } from "./conversation.js";
 import { Door } from "./door.js";
 import { element } from "./element.js";
@@ -24,7 +23,6 @@ const page = {
   state: element("state", HTMLElement),
   mute: element("mute", HTMLButtonElement),
   camera: element("camera", HTMLButtonElement),
-  view: element("camera-view", HTMLElement),
   stop: element("stop", HTMLButtonElement),
   end: element("end", HTMLButtonElement),
   problem: element("problem", HTMLElement),
@@ -43,7 +41,8 @@ const orb = new Orb(element("orb", HTMLCanvasElement));
 const transcript = new Transcript(element("transcript", HTMLElement), element("announcer", HTMLElement));
 const conversation = new Conversation(transcript, (own) => sessionUpdate(settings.values, own));
 const voice = new Voice(conversation.line, orb);
-const camera = new Camera(element("camera-picture", HTMLVideoElement));
+/** The camera, once it was wanted. @type {Promise<import("./sight.js").Sight> | null} */
+let sight = null;
 
 let stopped = false;
 /** Push to talk: when the person began to hold. @type {number | null} */
@@ -81,7 +80,7 @@ function show() {
   page.mute.hidden = !microphone || pushes();
   page.mute.setAttribute("aria-pressed", String(microphone?.muted ?? false));
   write(/** @type {HTMLElement} */ (page.mute.lastElementChild), microphone?.muted ? "Unmute" : "Mute");
-  page.camera.hidden = !conversation.active && !camera.on;
+  page.camera.hidden = !conversation.active;
   page.stop.hidden = !conversation.active;
   page.stop.disabled = !conversation.answering;
   page.end.hidden = !conversation.active;
@@ -196,7 +195,7 @@ voice.addEventListener("unplugged", () => {
 });
 settings.addEventListener("change", (event) => {
   const key = /** @type {CustomEvent} */ (event).detail;
-  if (key === "account") return;
+  if (key === "account" || key === "overlay") return;
   document.documentElement.dataset.theme = settings.values.theme;
   if (key === "theme") orb.look();
   else conversation.refresh();
@@ -236,22 +235,13 @@ page.end.addEventListener("click", () => {
   stopTalking(true);
   page.talk.focus();
 });
-page.camera.addEventListener("click", async () => {
-  if (camera.on) {
-    camera.stop();
-    return;
-  }
-  try {
-    await camera.start();
-  } catch (error) {
-    if (!(error instanceof Trouble)) throw error;
-    complain(error.message);
-  }
-});
-camera.addEventListener("change", () => {
-  page.view.hidden = !camera.on;
-  page.camera.setAttribute("aria-pressed", String(camera.on));
-  show();
+page.camera.addEventListener("click", () => {
+  complain("");
+  sight ??= import("./sight.js").then((it) => it.openSight(page.camera, settings, conversation));
+  sight.then((it) => it.toggle(), () => {
+    sight = null;
+    complain(LINE.gone);
+  });
 });
 page.typed.addEventListener("submit", (event) => {
   event.preventDefault();

@@ -8,14 +8,14 @@ import { Line } from "./line.js";
 /** @typedef {import("./transcript.js").Transcript} Transcript */
 /** @typedef {{at: number, spoken: boolean}} Asked when the last question ended, in ms since 1970 */
 
-const EXTENSIONS = { timings: true, heard: true, binary: true, resume: true, route: true };
-const BENIGN = new Set(["response_cancel_not_active", "item_retrieve_invalid_item_id", "resume_failed"]);
+const EXTENSIONS = { timings: true, heard: true, binary: true, resume: true, route: true, scene: true };
+const BENIGN = new Set(["response_cancel_not_active", "item_retrieve_invalid_item_id", "resume_failed", "camera_off"]);
 const KEPT_TIMINGS = 20;
 
 /**
  * Events: "change" (something that shows), "trouble" (detail: a sentence, or "" when it is over), "refused" (the server
  * wants a token), "session" (detail: the server's session object), "released" (the last of the held sound went out),
- * "answered" (detail: {item, ms, spoken, timings}).
+ * "answered" (detail: {item, ms, spoken, timings}), "sight" (detail: an event of the server's that concerns the camera).
  */
 export class Conversation extends EventTarget {
   /**
@@ -52,6 +52,8 @@ export class Conversation extends EventTarget {
     this.follows = false;
     /** What was said must be told to a server that knows nothing of it. */
     this.untold = false;
+    /** The server understands the camera's pictures, as far as it says. */
+    this.sees = false;
   }
 
   /** @returns {boolean} whether there is an answer that can be stopped */
@@ -197,12 +199,16 @@ export class Conversation extends EventTarget {
       return;
     }
     this.returning = false;
+    this.sees = sees(session);
     this.own ??= session;
     this.trouble("");
     this.dispatchEvent(new CustomEvent("session", { detail: session }));
     if (resumed) {
       this.untold = false;
-      if (this.transcript.empty) this.line.send({ type: "parley.conversation.retrieve" });
+      if (this.transcript.empty) {
+        this.line.send({ type: "parley.conversation.retrieve" });
+        if (this.sees) this.line.send({ type: "parley.camera", on: false }); // the page was reloaded
+      }
     } else {
       if (this.untold) this.retell();
       this.refresh();
@@ -311,15 +317,25 @@ export class Conversation extends EventTarget {
         break;
       case "session.updated":
         this.follows = event.session?.parley?.heard === true;
+        this.sees = sees(event.session);
         break;
       case "response.done":
         this.done(event.response);
+        break;
+      case "session.created":
+      case "parley.scene":
+      case "parley.camera":
+        this.dispatchEvent(new CustomEvent("sight", { detail: event }));
+        break;
+      case "parley.watch":
+        this.transcript.notice(`Parley saw: ${event.watch}`, event.text);
         break;
       case "parley.turn.timings":
         this.keepTimings(event);
         break;
       case "error":
-        this.failed(event.error);
+        if (event.error.code === "unsupported_picture") this.dispatchEvent(new CustomEvent("sight", { detail: event }));
+        else this.failed(event.error);
         break;
     }
   }
@@ -382,6 +398,9 @@ export class Conversation extends EventTarget {
     this.changed();
   }
 }
+
+/** @param {any} session @returns {boolean} */
+const sees = (session) => session?.parley?.scene === true && session.parley.binary === true;
 
 const now = () => performance.timeOrigin + performance.now();
 

@@ -1,9 +1,10 @@
 // @ts-check
-/** The wire's binary messages: a small header, then sound. docs/extensions.md has the layout. */
+/** The wire's binary messages: a small header, then sound or a picture. docs/extensions.md has the layout. */
 
 const VERSION = 1;
 const MICROPHONE = 1;
 const SPEECH = 2;
+const PICTURE = 3;
 const HEADER = 12;
 
 /** @typedef {{response: string, sequence: number, atMs: number, pcm: ArrayBuffer}} Speech a piece of a reply's sound */
@@ -13,10 +14,29 @@ const HEADER = 12;
  * @returns {ArrayBuffer} the message that carries it to the server
  */
 export function microphoneFrame(pcm) {
-  const frame = new Uint8Array(HEADER + pcm.byteLength);
+  return frameOf(MICROPHONE, pcm);
+}
+
+/**
+ * @param {ArrayBuffer} jpeg
+ * @param {number} takenAt milliseconds of this machine's clock
+ * @returns {ArrayBuffer} the message that carries it to the server
+ */
+export function pictureFrame(jpeg, takenAt) {
+  const frame = frameOf(PICTURE, jpeg);
+  new DataView(frame).setUint32(8, Math.round(takenAt) % 2 ** 32, true);
+  return frame;
+}
+
+/**
+ * @param {number} kind
+ * @param {ArrayBuffer} payload
+ */
+function frameOf(kind, payload) {
+  const frame = new Uint8Array(HEADER + payload.byteLength);
   frame[0] = VERSION;
-  frame[1] = MICROPHONE;
-  frame.set(new Uint8Array(pcm), HEADER);
+  frame[1] = kind;
+  frame.set(new Uint8Array(payload), HEADER);
   return frame.buffer;
 }
 

@@ -5,7 +5,7 @@
  *
  * In, from the page: Order. Out, to the page: Report.
  */
-import { microphoneFrame } from "./frames.js";
+import { microphoneFrame, pictureFrame } from "./frames.js";
 import { Link } from "./link.js";
 import { fromBase64, toBase64 } from "./pcm.js";
 import { Sent } from "./sent.js";
@@ -27,6 +27,8 @@ let current = null;
 let sounding = null;
 /** @type {MessagePort | null} */
 let speaker = null;
+/** The camera's pictures may go out. */
+let looking = false;
 /** Which of the page's calls this is: what is still on its way of an earlier one is nothing to the page. */
 let call = 0;
 
@@ -76,6 +78,9 @@ function take(message) {
     case "response.output_audio.done":
       if (!unwanted.has(message.response_id)) speaker?.postMessage({ type: "end" });
       break;
+    case "parley.camera":
+      looking &&= message.on;
+      break;
     case "response.done":
       if (current === message.response.id) current = null;
       unwanted.delete(message.response.id);
@@ -120,6 +125,11 @@ function takeSound(chunk) {
   else if (link.append(link.binary ? microphoneFrame(chunk) : toBase64(chunk))) sent.note(chunk.byteLength / 2, now());
 }
 
+/** @param {{jpeg: ArrayBuffer, takenAt: number}} picture @returns {boolean} whether it went */
+function takePicture({ jpeg, takenAt }) {
+  return looking && link.show(pictureFrame(jpeg, takenAt));
+}
+
 /** @param {MessageEvent<Order>} event */
 page.onmessage = ({ data }) => {
   switch (data.do) {
@@ -136,6 +146,12 @@ page.onmessage = ({ data }) => {
       break;
     case "silence":
       silence();
+      break;
+    case "look":
+      looking = data.on;
+      break;
+    case "camera":
+      data.port.onmessage = (event) => data.port.postMessage(takePicture(event.data));
       break;
     case "microphone":
       data.port.onmessage = (event) => takeSound(event.data);

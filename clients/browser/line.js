@@ -54,7 +54,12 @@ export class Line {
     this.order({ do: "silence" });
   }
 
-  /** @param {"microphone" | "speaker"} what @returns {MessagePort} its end of a wire into the line */
+  /** Let the camera's pictures out, or none any more from now on. @param {boolean} on */
+  look(on) {
+    this.order({ do: "look", on });
+  }
+
+  /** @param {"microphone" | "speaker" | "camera"} what @returns {MessagePort} its end of a wire into the line */
   port(what) {
     const { port1, port2 } = new MessageChannel();
     this.order({ do: what, port: port1 }, [port1]);

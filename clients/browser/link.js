@@ -5,6 +5,7 @@ import { Outbox } from "./outbox.js";
 
 const DELAYS_S = [0.5, 1, 2, 4, 8];
 const BACKLOG = 1 << 20;
+const FREE = 1 << 13; // a few chunks of sound, on their way out
 const ACKNOWLEDGE_MS = 400;
 const TRY_AGAIN_LATER = 1013;
 const TAKEN_OVER = 4001;
@@ -24,7 +25,7 @@ const TAKEN_OVER = 4001;
 /* What the page and its line say to each other. */
 /**
  * @typedef {{do: "open", call: number, url: string, token: string, ticket: string | null} | {do: "close"} | {do: "send", message: Message}
- *   | {do: "silence"} | {do: "microphone", port: MessagePort} | {do: "speaker", port: MessagePort}} Order
+ *   | {do: "silence"} | {do: "look", on: boolean} | {do: "microphone" | "speaker" | "camera", port: MessagePort}} Order
  */
 /**
  * @typedef {{call: number} & ({is: "open", session: any, resumed: boolean} | {is: "message", message: Message, sentAt: number | null}
@@ -110,6 +111,18 @@ export class Link {
     if (!this.ready || !this.socket || this.socket.bufferedAmount > BACKLOG) return false;
     this.outbox.sound();
     this.socket.send(typeof chunk === "string" ? JSON.stringify({ type: "input_audio_buffer.append", audio: chunk }) : chunk);
+    return true;
+  }
+
+  /**
+   * Send a picture of the camera, if nothing else waits to go out: sound is never behind it.
+   * @param {ArrayBuffer} frame
+   * @returns {boolean} whether it went
+   */
+  show(frame) {
+    if (!this.ready || !this.binary || !this.socket || this.socket.bufferedAmount > FREE) return false;
+    this.outbox.sound(); // counted, but not worth repeating
+    this.socket.send(frame);
     return true;
   }
 

@@ -34,7 +34,7 @@ export function nameOf(place) {
  * @returns {string} what left the machine, as a sentence
  */
 export function leftOf(place) {
-  const away = place.left.map(({ what, to }) => `${what} to ${to}`);
+  const away = place.left.map(({ what, to }) => `${what === "picture" ? "a picture" : what} to ${to}`);
   if (away.length > 0) return `What left ${onThisMachine ? "this machine" : location.hostname}: ${away.join(", ")}.`;
-  return onThisMachine ? "Nothing left this machine." : `Your voice and words went to ${location.hostname}, and no further.`;
+  return onThisMachine ? "Nothing left this machine." : `What you said and showed went to ${location.hostname}, and no further.`;
 }

@@ -5,10 +5,10 @@
 export class Trouble extends Error {}
 
 /** @param {string} what @param {string} how */
-const insecure = (what, how = "") =>
+export const insecure = (what, how = "") =>
   `Browsers lend the ${what} only to secure pages. Open this page as https://${how}, or on the server's own machine as http://localhost:${location.port || 80}.`;
 /** @param {string} what */
-const forbidden = (what) => `Parley may not use the ${what}. Allow it beside the page's address, then press `;
+export const forbidden = (what) => `Parley may not use the ${what}. Allow it beside the page's address, then press `;
 const AGAIN = "press the button again, or type below.";
 
 export const MICROPHONE = {
@@ -28,23 +28,6 @@ export const MICROPHONE = {
         return `The microphone is there but can't be opened: another program may hold it. Close that one and ${AGAIN}`;
       default:
         return "The microphone can't be used in this browser. Try another browser, or type below.";
-    }
-  },
-};
-
-export const CAMERA = {
-  insecure: () => insecure("camera"),
-  /** @param {string} name of the browser's error */
-  refused(name) {
-    switch (name) {
-      case "NotAllowedError":
-      case "SecurityError":
-        return `${forbidden("camera")}Camera again.`;
-      case "NotFoundError":
-      case "OverconstrainedError":
-        return "No camera was found. Plug one in and press Camera again.";
-      default:
-        return "The camera can't be opened: another program may hold it. Close that one and press Camera again.";
     }
   },
 };

@@ -9,7 +9,6 @@ const PATIENCE_MS = 3000;
 const SHELL = [
   "./",
   "app.js",
-  "camera.js",
   "conversation.js",
   "door.js",
   "element.js",

@@ -13,10 +13,11 @@ const SPEEDS = { least: 0.75, most: 1.5 };
  * @property {number} speed of the voice, 0.75 to 1.5
  * @property {"high" | "auto" | "low"} eagerness how soon a pause counts as the end of what is said
  * @property {boolean} account whether the account of the last turn is open
+ * @property {boolean} overlay whether what Parley sees is drawn over the camera's picture
  */
 
 /** @type {Values} */
-const DEFAULTS = { theme: "system", microphone: "open", language: "", voice: "", speed: 1, eagerness: "auto", account: true };
+const DEFAULTS = { theme: "system", microphone: "open", language: "", voice: "", speed: 1, eagerness: "auto", account: true, overlay: false };
 
 /** @type {{[Key in keyof Values]: (value: unknown) => boolean}} */
 const MAKES_SENSE = {
@@ -27,6 +28,7 @@ const MAKES_SENSE = {
   speed: (value) => typeof value === "number" && value >= SPEEDS.least && value <= SPEEDS.most,
   eagerness: (value) => value === "high" || value === "auto" || value === "low",
   account: (value) => typeof value === "boolean",
+  overlay: (value) => typeof value === "boolean",
 };
 
 /** Event: "change" (detail: the key). */

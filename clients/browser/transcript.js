@@ -199,11 +199,29 @@ export class Transcript {
     this.keepingToTheEnd(() => this.list.append(row));
   }
 
+  /**
+   * Something that happened, and that nobody said.
+   * @param {string} words
+   * @param {string} more
+   */
+  notice(words, more = "") {
+    const row = document.createElement("li");
+    row.className = "notice";
+    row.append(words, document.createElement("small"));
+    /** @type {HTMLElement} */ (row.lastElementChild).textContent = more;
+    this.keepingToTheEnd(() => this.list.append(row));
+    this.tell(`${words} ${more}`);
+  }
+
   /** @param {Entry} entry */
   announce(entry) {
+    this.tell(`${entry.who.textContent}: ${entry.words.slice(0, entry.heard ?? entry.words.length)}`);
+  }
+
+  /** @param {string} words */
+  tell(words) {
     const line = document.createElement("p");
-    const words = entry.words.slice(0, entry.heard ?? entry.words.length);
-    line.textContent = `${entry.who.textContent}: ${words}`;
+    line.textContent = words;
     this.announcer.append(line);
     while (this.announcer.children.length > 4) this.announcer.firstElementChild?.remove();
   }

@@ -103,3 +103,13 @@ def test_it_is_told_at_most_twice_a_second_and_nothing_that_happened_in_between_
     assert len(events) == 2
     assert [thing["label"] for thing in events[1]["appeared"]] == ["book"]
     assert [thing["label"] for thing in events[1]["left"]] == ["book", "cup"]
+
+
+def test_a_camera_that_was_off_in_between_is_told_of_anew() -> None:
+    teller = Scenes()
+    events = [
+        message
+        for second, period in enumerate([0, 0, 1, 1])
+        for message in teller.messages(SceneSeen(replace(ROOM, at=10.0 + second), period=period))
+    ]
+    assert [event["summary"] for event in events] == ["A cup.", "A cup."]

@@ -19,6 +19,8 @@ from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
+from assistant.server.frames import Frame, Kind, unpack
+
 PAGE = Path(__file__).resolve().parents[2] / "clients" / "browser"
 CSP = (
     "default-src 'self'; connect-src 'self' ws: wss:; object-src 'none'; base-uri 'none'; form-action 'none'; "
@@ -40,6 +42,8 @@ class Conversation:
 
     websocket: ServerConnection
     received: list[dict[str, Any]] = field(default_factory=list)
+    pictures: list[tuple[float, Frame]] = field(default_factory=list)
+    """The camera's, each with the moment at which it came."""
 
     async def send(self, kind: str, **fields: Any) -> None:
         await self.websocket.send(json.dumps({"type": kind, "event_id": "event_1"} | fields))
@@ -47,11 +51,27 @@ class Conversation:
     async def receive(self, kind: str) -> dict[str, Any]:
         """Take the client's events up to the first of this kind."""
         async for data in self.websocket:
-            event = json.loads(data)
-            self.received.append(event)
+            event = self.take(data)
             if event["type"] == kind:
                 return event
         raise AssertionError(f"The client left without {kind}.")
+
+    def take(self, data: str | bytes) -> dict[str, Any]:
+        if isinstance(data, str):
+            event: dict[str, Any] = json.loads(data)
+        else:
+            frame = unpack(data)
+            event = {"type": frame.kind.name.lower()}
+            if frame.kind is Kind.PICTURE:
+                self.pictures.append((asyncio.get_running_loop().time(), frame))
+        self.received.append(event)
+        return event
+
+    async def agree(self) -> dict[str, Any]:
+        """Give the client the extensions that it asks for, and return them."""
+        parley: dict[str, Any] = (await self.receive("session.update"))["session"]["parley"]
+        await self.send("session.updated", session={"type": "realtime", "parley": parley})
+        return parley
 
     async def hear(self, seconds: float) -> None:
         """Take so much sound."""
@@ -84,7 +104,7 @@ class Conversation:
     async def until_gone(self) -> None:
         """Take everything that the client still sends."""
         async for data in self.websocket:
-            self.received.append(json.loads(data))
+            self.take(data)
 
 
 Script: TypeAlias = Callable[[Conversation], Awaitable[None]]

@@ -117,6 +117,31 @@ def test_at_rest_it_leaves_the_main_thread_alone(chromium: Browser, served: Any)
     assert min(each) < 5
 
 
+def test_a_camera_costs_the_main_thread_little(chromium: Browser, served: Any) -> None:
+    async def script(conversation: Any) -> None:
+        await conversation.agree()
+        await conversation.until_gone()
+
+    server = served(script)
+    with opened(chromium, server.url) as page:
+        session = page.context.new_cdp_session(page)
+        session.send("Performance.enable")
+        page.locator("#talk").click()
+        state(page, "listening")
+        page.get_by_role("button", name="Camera").click()
+        wait(page, 2000)
+        each = []
+        for _ in range(3):
+            sent = len(server.conversations[0].pictures)
+            work, at = main_thread_ms(session)
+            time.sleep(3)  # not a wait for anything: what is measured is what happens in this time
+            more, later = main_thread_ms(session)
+            each.append((more - work) / (later - at))
+            assert len(server.conversations[0].pictures) - sent >= 6
+    print("main thread with the camera on, ms a second:", [round(value, 1) for value in each])
+    assert min(each) < 40
+
+
 def test_from_a_click_to_listening(chromium: Browser, served: Any) -> None:
     server = served(lambda conversation: conversation.until_gone())
     measure = """new Promise((done) => {

@@ -1,7 +1,6 @@
-"""What the person chooses on the page, and how they work it: settings, push to talk, keyboard, camera, token."""
+"""What the person chooses on the page, and how they work it: settings, push to talk, keyboard, token."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +10,6 @@ from tests.clients.chromium import launched, needs_chromium, opened, servers, st
 from tests.clients.conftest import tone
 
 pytestmark = needs_chromium
-PICTURE = Path(__file__).resolve().parents[1] / "data" / "pictures" / "cat.mjpeg"
 
 
 @pytest.fixture
@@ -22,7 +20,7 @@ def served(serving: Any) -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    with launched(f"--use-file-for-fake-video-capture={PICTURE}") as browser:
+    with launched() as browser:
         yield browser
 
 
@@ -183,33 +181,6 @@ def test_the_keyboard_is_enough(chromium: Browser, served: Any) -> None:
         page.keyboard.press(" ")
         state(page, "stopped")
         assert focus(page) == "talk"
-
-
-def test_the_camera_shows_its_picture_says_so_and_sends_nothing(chromium: Browser, served: Any) -> None:
-    server = served(listen)
-    shades = """() => { const canvas = new OffscreenCanvas(2, 2), brush = canvas.getContext("2d");
-        brush.drawImage(document.querySelector("#camera-picture"), 0, 0, 2, 2);
-        return [...brush.getImageData(0, 0, 2, 2).data]; }"""
-    with opened(chromium, server.url) as page:
-        page.locator("#talk").click()
-        state(page, "listening")
-        expect(page.get_by_text("Camera on")).to_be_hidden()
-        page.get_by_role("button", name="Camera").click()
-        expect(page.get_by_text("Camera on")).to_be_visible()
-        expect(page.get_by_text("No picture is sent")).to_be_visible()
-        page.wait_for_function("() => document.querySelector('#camera-picture').videoWidth > 100")
-        page.wait_for_function(f"() => ({shades})().some((value, at) => at % 4 < 3 && value > 40)")
-        seen = page.evaluate(shades)
-        # The cat is warmer than it is blue; Chromium's own test picture is green.
-        assert sum(seen[0::4]) > sum(seen[2::4])
-        page.get_by_role("button", name="Camera").click()
-        expect(page.get_by_text("Camera on")).to_be_hidden()
-        assert page.evaluate("document.querySelector('#camera-picture').srcObject") is None
-        deny = "async () => { throw new DOMException('no', 'NotAllowedError'); }"
-        page.evaluate(f"() => {{ navigator.mediaDevices.getUserMedia = {deny}; }}")
-        page.get_by_role("button", name="Camera").click()
-        expect(page.get_by_role("alert")).to_contain_text("may not use the camera. Allow it")
-    assert set(server.kinds) <= {"session.update", "input_audio_buffer.append"}
 
 
 def test_the_token_is_asked_for_and_kept_as_the_person_chooses(chromium: Browser, served: Any) -> None:

@@ -1,6 +1,8 @@
 """`parley talk`: the conversation with devices that are lists, and what is shown and told."""
 
 import asyncio
+from collections.abc import AsyncIterable, AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,9 @@ from audio.devices import DeviceError
 from clients.captions import Captions
 from clients.link import Lost, connect
 from clients.playback import Cut, Playback
-from clients.talk import Talk, command
+from clients.showing import ShowError
+from clients.talk import Filming, Talk, command
+from vision.types import Frame
 
 
 class ListedMicrophone:
@@ -57,14 +61,22 @@ class ListedSpeaker:
         return self.taken_s
 
 
-def talked(serving: Any, script: Any, speaker: ListedSpeaker, *, blocks: int = 10_000, half: bool = False) -> Any:
+def talked(
+    serving: Any,
+    script: Any,
+    speaker: ListedSpeaker,
+    *,
+    blocks: int = 10_000,
+    half: bool = False,
+    camera: Filming | None = None,
+) -> Any:
     """Talk until the script hangs up; return the printed lines, the captions and the conversation."""
     lines: list[Text] = []
     captions = Captions(lines.append)
 
     async def main() -> Any:
         async with serving(script) as server, connect(server.url) as link:
-            talk = Talk(link, ListedMicrophone(blocks), speaker, captions, half=half)  # type: ignore[arg-type]
+            talk = Talk(link, ListedMicrophone(blocks), speaker, captions, half=half, camera=camera)  # type: ignore[arg-type]
             with pytest.raises((Lost, DeviceError)) as caught:
                 await talk.run()
             return [line.plain for line in lines], server.conversations[0], str(caught.value)
@@ -181,3 +193,126 @@ def test_no_server_is_a_sentence(unused_port: int) -> None:
     result = CliRunner().invoke(command, ["--url", f"ws://127.0.0.1:{unused_port}/v1/realtime"])
     assert result.exit_code == 1
     assert "start it with `make run` or `parley serve`" in result.stderr
+
+
+# --- A camera ---
+
+
+class ListedCamera:
+    """Shows numbered frames, quickly; `fails` says why it breaks after three of them."""
+
+    def __init__(self, fails: str = "") -> None:
+        self.fails = fails
+        self.opened = 0
+        self.closed = 0
+
+    @asynccontextmanager
+    async def __call__(self) -> AsyncIterator[AsyncIterable[Frame]]:
+        self.opened += 1
+        try:
+            yield self.frames()
+        finally:
+            self.closed += 1
+
+    async def frames(self) -> AsyncIterator[Frame]:
+        n = 0
+        while not (self.fails and n == 3):
+            n += 1
+            await asyncio.sleep(0.005)
+            yield Frame(b"\xff\xd8" + bytes([n % 256]), n / 10)
+        raise ShowError(self.fails)
+
+
+def test_a_camera_is_shown_along(serving) -> None:
+    wanted = []
+
+    async def script(conversation) -> None:
+        wanted.append((await conversation.receive("session.update"))["session"]["parley"])
+        for _ in range(3):
+            await conversation.receive("picture")
+        await conversation.hear(0.1)
+        await conversation.websocket.close(1001, "Bye")
+
+    camera = ListedCamera()
+    _, conversation, _ = talked(serving, script, ListedSpeaker(), camera=camera)
+    assert wanted == [{"binary": True}]
+    assert [(frame.payload, frame.time_ms) for _, frame in conversation.pictures[:2]] == [
+        (b"\xff\xd8\x01", 100),
+        (b"\xff\xd8\x02", 200),
+    ]
+    assert camera.closed == camera.opened == 1
+
+
+def test_a_camera_is_closed_when_the_user_asks_and_opened_again(serving) -> None:
+    camera, counts = ListedCamera(), []
+
+    async def script(conversation) -> None:
+        await conversation.receive("picture")
+        await conversation.send("parley.camera", on=False, by="user")
+        await conversation.hear(0.5)
+        counts.append((camera.opened, camera.closed))
+        before = len(conversation.pictures)
+        await conversation.hear(0.5)
+        assert len(conversation.pictures) == before
+        late = {"type": "invalid_request_error", "code": "camera_off", "message": "Nobody looks."}
+        await conversation.send("error", error=late)
+        await conversation.send("parley.camera", on=True, by="user")
+        await conversation.receive("picture")
+        await conversation.websocket.close(1001, "Bye")
+
+    lines, _, _ = talked(serving, script, ListedSpeaker(), camera=camera)
+    assert counts == [(1, 1)]
+    assert camera.opened == 2
+    assert lines == ["The camera is off, as you asked."]
+
+
+@pytest.mark.parametrize("code", ["unsupported_picture", "unknown_parameter"])
+def test_a_server_that_takes_no_pictures(serving, code: str) -> None:
+    camera = ListedCamera()
+
+    async def script(conversation) -> None:
+        update = await conversation.receive("session.update")
+        await conversation.receive("picture")
+        said = {"code": code, "message": "No.", "event_id": update["event_id"]}
+        late = {"code": code if code == "unsupported_picture" else "invalid_event", "message": "No.", "event_id": None}
+        for error in (said, late):
+            await conversation.send("error", error={"type": "invalid_request_error"} | error)
+        await conversation.hear(0.5)
+        await conversation.websocket.close(1001, "Bye")
+
+    lines, _, _ = talked(serving, script, ListedSpeaker(), camera=camera)
+    assert lines == ["The server takes no pictures of a camera: it is off."]
+    assert camera.closed == 1
+
+
+def test_a_camera_that_breaks_leaves_the_voice_alone(serving) -> None:
+    async def script(conversation) -> None:
+        for _ in range(3):
+            await conversation.receive("picture")
+        await conversation.hear(0.3)
+        await conversation.user_said("Are you there?")
+        await conversation.hear(0.1)
+        await conversation.websocket.close(1001, "Bye")
+
+    camera = ListedCamera("The camera 0 broke.")
+    lines, _, why = talked(serving, script, ListedSpeaker(), camera=camera)
+    assert lines == ["The camera 0 broke. The conversation goes on without a camera.", "   You  Are you there?"]
+    assert "Bye" in why
+
+
+def test_the_captions_say_that_it_sees() -> None:
+    captions, console = Captions(lambda _: None), Console(width=100)
+    captions.watched = True
+    with console.capture() as shown:
+        console.print(captions)
+    assert "● Camera on, Parley sees it" in shown.get()
+
+
+def test_who_has_no_camera_needs_not_close_it(serving) -> None:
+    async def script(conversation) -> None:
+        await conversation.send("parley.camera", on=False, by="user")
+        await conversation.hear(0.1)
+        await conversation.websocket.close(1001, "Bye")
+
+    lines, _, _ = talked(serving, script, ListedSpeaker())
+    assert lines == []

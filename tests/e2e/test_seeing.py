@@ -31,12 +31,12 @@ from vision.detect.coco import LABELS
 
 pytestmark = pytest.mark.e2e
 
-HEADER = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR" + struct.pack(">II", 640, 480)
+HEADER = b"\xff\xd8\xff\xc0\0\x11\x08" + struct.pack(">HH", 480, 640)
 BOOK = b"book: THE HOBBIT"
 
 
 class FileEyes(ScriptedEyes):
-    """See what stands behind a PNG's header."""
+    """See what stands behind a JPEG's header."""
 
     def open(self):
         return FileSight(self)
@@ -148,7 +148,7 @@ def test_a_client_that_switches_its_camera_off_is_not_seen_any_more(serve):
 
 def test_the_pictures_of_stock_clients_are_seen(serve):
     model = OneAnswerModel()
-    url = "data:image/png;base64," + base64.b64encode(HEADER + BOOK).decode()
+    url = "data:image/jpeg;base64," + base64.b64encode(HEADER + BOOK).decode()
 
     async def talk():
         async with serve(engines=seeing(model)).client() as client:
@@ -166,8 +166,8 @@ def test_the_pictures_of_stock_clients_are_seen(serve):
     ("data", "code"),
     [
         (b"GIF89a", "invalid_image"),
-        (HEADER[:20], "invalid_image"),
-        (HEADER[:16] + struct.pack(">II", 20000, 20000), "image_too_large"),
+        (HEADER[:8], "invalid_image"),
+        (HEADER[:7] + struct.pack(">HH", 20000, 20000), "image_too_large"),
         (HEADER + b"broken", "invalid_image"),
     ],
 )
