@@ -10,6 +10,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import Final, assert_never
 
+from assistant.router.seen import answer
 from pipeline.blind import UNSEEN, in_words
 from pipeline.engines import ChatMessage, ChatRequest, Finish, Generated, LanguageModel, TextDelta, Unseen
 from vision.types import Scene
@@ -142,8 +143,11 @@ def wants_text(text: str) -> bool:
     return _TEXT.search(text) is not None
 
 
-async def certain(request: ChatRequest, question: str) -> str | None:
-    """Return the answer, where none but this is right: nothing can be seen, or what is there is all that is asked."""
+async def certain(request: ChatRequest, question: str, *, blind: bool) -> str | None:
+    """Return the answer, where none but this is right: nothing can be seen, or what is there is all that is asked.
+
+    `blind`: the model would have to take our word for it.
+    """
     assert request.view is not None
     text = question.strip().replace("’", "'")
     reads = _TO_READ.fullmatch(text) is not None
@@ -157,7 +161,7 @@ async def certain(request: ChatRequest, question: str) -> str | None:
     if _TO_TELL.fullmatch(text):
         seen = scene.summary.replace("facing you", "facing me")
         return f"I see {seen[:1].lower()}{seen[1:]}" if seen else "I can see something, but nothing that I know."
-    return None
+    return answer(scene, text) if blind else None
 
 
 async def with_camera(request: ChatRequest, question: str, *, pictures: bool, blur_faces: bool) -> ChatRequest:
@@ -220,8 +224,8 @@ def _replaced(request: ChatRequest, at: int, message: ChatMessage) -> ChatReques
 async def ask_here(model: LanguageModel, request: ChatRequest, question: str) -> AsyncGenerator[Generated, None]:
     """Ask the model on this machine; `question` is the user's, where it is about what the camera shows."""
     if question:
-        if (answer := await certain(request, question)) is not None:
-            yield TextDelta(answer)
+        if (said := await certain(request, question, blind=not model.takes_pictures)) is not None:
+            yield TextDelta(said)
             yield Finish("stop", 0, 0, 0)
             return
         request = await with_camera(request, question, pictures=model.takes_pictures, blur_faces=False)

@@ -26,7 +26,7 @@ from tests.assistant.router.doubles import (
     scene,
 )
 
-HELD = "What am I holding?"
+HELD = "What am I wearing?"
 BOOK = "One person facing you, holding a book."
 CHAT = ScriptedClassifier(Guess(Kind.CHAT))
 PHOTO = Picture("data:image/png;base64,AAAA")
@@ -102,7 +102,7 @@ def test_words_that_ask_for_text(text: str, reads: bool) -> None:
 
 def test_it_is_told_what_the_camera_shows_behind_the_question() -> None:
     _, asked = here(ScriptedView(scene(BOOK)))
-    assert asked == f"What am I holding? (On camera: {BOOK})"
+    assert asked == f"What am I wearing? (On camera: {BOOK})"
 
 
 def test_other_questions_are_asked_as_they_are() -> None:
@@ -142,7 +142,7 @@ def test_without_a_classifier_the_words_tell() -> None:
 
 def test_what_is_known_of_the_person_is_told_as_well() -> None:
     _, asked = here(ScriptedView(scene(BOOK)), recall=ScriptedRecall(("I like Tolkien.",)))
-    assert asked == f"What am I holding? (I told you: I like Tolkien.) (On camera: {BOOK})"
+    assert asked == f"What am I wearing? (I told you: I like Tolkien.) (On camera: {BOOK})"
 
 
 @pytest.mark.parametrize(
@@ -215,7 +215,7 @@ def test_one_without_eyes_is_told() -> None:
     cloud = ScriptedBackend()
     answer = run(listen(routing(cloud), asks(HELD, view=ScriptedView(scene(BOOK)))))
     assert answer.routes == ["cloud"]
-    assert cloud.asked[-1].messages[-1].content == f"What am I holding? (On camera: {BOOK})"
+    assert cloud.asked[-1].messages[-1].content == f"What am I wearing? (On camera: {BOOK})"
 
 
 def test_names_in_what_is_read_are_masked() -> None:
@@ -236,7 +236,7 @@ def test_one_with_eyes_comes_first_and_others_are_told_when_it_fails() -> None:
 def test_a_picture_that_cannot_be_made_ready_is_told_in_words() -> None:
     eyes = seeing()
     run(listen(routing(eyes), asks(HELD, view=ScriptedView(scene(BOOK), sendable=False))))
-    assert (pictures(eyes), eyes.asked[-1].messages[-1].content) == ((), f"What am I holding? (On camera: {BOOK})")
+    assert (pictures(eyes), eyes.asked[-1].messages[-1].content) == ((), f"What am I wearing? (On camera: {BOOK})")
 
 
 @pytest.mark.parametrize("preset", ["private", "balanced"])
