@@ -24,6 +24,7 @@ LEAST_S: Final = 0.095
 FRESH_S: Final = 3.0
 """A frame that is older doesn't tell what is there now."""
 KEPT_S: Final = 5.0
+"""What the camera showed is forgotten then, whether it shows more or not."""
 MOST_KEPT_BYTES: Final = 16 * 2**20
 """Of frames that have been looked at; the newest is kept whatever its size."""
 MOST_PICTURES: Final = 64
@@ -74,6 +75,7 @@ class Seeing:
         self._newest: Frame | None = None
         self._waiting: Frame | None = None
         self._looking = False
+        self._forgetting = False
         self._closely = False  # the next look is to be close
         self._close_at = float("-inf")  # when the last such look was
         self._shown: deque[_Shown] = deque()
@@ -112,6 +114,9 @@ class Seeing:
         if not self._looking:
             self._looking = True
             self._context.spawn(self._look_on())
+        if not self._forgetting:
+            self._forgetting = True
+            self._context.spawn(self._forget())
 
     async def switch(self, camera: events.Camera) -> None:
         """Switch the camera on or off. Off, nothing of what it showed is kept."""
@@ -158,12 +163,22 @@ class Seeing:
             return
         self._complained = False
         self._shown.append(_Shown(looked.frame, looked.seen))
-        while len(self._shown) > 1 and (
-            self._shown[0].frame.at < _now() - KEPT_S
-            or sum(len(each.frame.data) for each in self._shown) > MOST_KEPT_BYTES
-        ):
+        while len(self._shown) > 1 and sum(len(each.frame.data) for each in self._shown) > MOST_KEPT_BYTES:
             self._shown.popleft()
         await self._context.emit(events.SceneSeen(looked.seen, self.dropped + dropped))
+
+    async def _forget(self) -> None:
+        """Forget what is too old, as long as there is something to forget."""
+        while self._newest is not None and self._newest.data:
+            await asyncio.sleep(KEPT_S / 5)
+            oldest = _now() - KEPT_S
+            while self._shown and self._shown[0].frame.at < oldest:
+                self._shown.popleft()
+            if self._apart is not None and self._apart.frame.at < oldest:
+                self._apart = None
+            if self._newest is not None and self._newest.at < oldest:
+                self._newest, self._waiting = Frame(b"", self._newest.at), None  # the camera went without a word
+        self._forgetting = False
 
     # --- What the user says meanwhile ---
 
@@ -186,7 +201,7 @@ class Seeing:
         newest, period = self._newest, self._period
         if newest is None:
             return "off"
-        if until - newest.at > FRESH_S:
+        if until - newest.at > FRESH_S or not newest.data:
             return "stale"
         shown = self._at(until)
         # Its first look may be under way, or it may have had none.
@@ -209,7 +224,7 @@ class Seeing:
         """Return the frame of that time."""
         shown = self._at(until)
         frame = self._newest if shown is None else shown.frame
-        return None if frame is None or until - frame.at > FRESH_S else frame
+        return frame if frame is not None and frame.data and until - frame.at <= FRESH_S else None
 
     def _at(self, until: float) -> _Shown | None:
         """Return what was seen last by that time; what came right after it, where nothing was."""
