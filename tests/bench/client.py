@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import numpy as np
@@ -22,12 +23,13 @@ from tests.bench.recordings import NO_SPEECH, REFLEXES, Recording, recordings
 Case = TypeVar("Case")
 Row = dict[str, Any]
 
-SCENARIOS: Final = ("questions", "reflexes", "pauses", "barge-ins", "backchannels", "echoes", "noise")
+SCENARIOS: Final = ("questions", "reflexes", "looking", "pauses", "barge-ins", "backchannels", "echoes", "noise")
 _STAGGER_S: Final = 1.3
 _LONGEST_NOISE_S: Final = 30
 _NOISE_PATIENCE_S: Final = 3.0
 _REFLEX_TIMES: Final = 6
 """So often each command is given: few of the recordings are any."""
+_LOOKING_TIMES: Final = 3
 _RINGS: Final = "en_s2p_timer_30s"
 """Sets a timer, which would speak up in the middle of another question."""
 
@@ -72,6 +74,7 @@ async def questions(given: argparse.Namespace, session: Message) -> None:
                     begin_after_s=number * _STAGGER_S,
                     session=session,
                     to_the_end=not given.short,
+                    camera=given.camera,
                 )
             )
 
@@ -83,6 +86,13 @@ async def reflexes(given: argparse.Namespace, session: Message) -> None:
     rows = [one for one in rows if one.lang == "en"]
     again = max(1, _REFLEX_TIMES // given.every)
     await ask_all(given.url, rows * again, emit, Meter(given.pid), session=session)
+
+
+async def looking(given: argparse.Namespace) -> None:
+    """Ask aloud what the camera shows, over and over."""
+    rows = recordings("sight")
+    again = max(1, _LOOKING_TIMES // given.every)
+    await ask_all(given.url, rows * again, emit, Meter(given.pid), camera=given.camera)
 
 
 async def barge_ins(given: argparse.Namespace) -> list[tuple[Row, Samples]]:
@@ -120,6 +130,8 @@ async def run(given: argparse.Namespace) -> list[tuple[Row, Samples]]:
             await questions(given, session)
         case "reflexes":
             await reflexes(given, session)
+        case "looking":
+            await looking(given)
         case "pauses":
             chosen = [one for one in cases.inner_pauses if not given.english or one.lang == "en"][:: given.every]
             await each(chosen, lambda case: pauses.play(url, case, session), at_once)
@@ -146,6 +158,7 @@ def main() -> None:
     parser.add_argument("--english", action="store_true", help="leave out other languages")
     parser.add_argument("--sure", action="store_true", help="only questions whose end is known to within 30 ms")
     parser.add_argument("--short", action="store_true", help="cancel answers as soon as they are heard")
+    parser.add_argument("--camera", type=Path, help="a picture or a video that the client's camera shows")
     parser.add_argument("--eagerness", choices=("low", "medium", "high", "auto"))
     given = parser.parse_args()
     share_machine()

@@ -13,15 +13,21 @@ from typing import Any, Final
 
 from tests.bench import figures
 from tests.bench.figures import Row
+from tests.bench.recordings import IMAGES
 from tests.bench.server import Served
 
-PARTS: Final = ("latency", "reflexes", "sessions", "pauses", "barge-ins", "backchannels", "echoes", "noise", "curve")
+PARTS: Final = (
+    *("latency", "reflexes", "camera", "looking", "sessions"),
+    *("pauses", "barge-ins", "backchannels", "echoes", "noise", "curve"),
+)
 """What is measured of a profile; words are measured apart from it."""
 EAGERNESS: Final = ("low", "high", "medium")
 """The points of the trade-off; the last is what a session has unless it says otherwise."""
 
 _AT_ONCE: Final = {"pauses": 2, "barge-ins": 1, "backchannels": 4, "echoes": 4, "noise": 6}
 """Conversations at the same time. What is timed in milliseconds has the server to itself."""
+_FILM: Final = IMAGES / "video_bottles.mp4"
+_SHOWN: Final = IMAGES / "coffee_cup.jpg"
 _ORDER: Final = ("low", "medium", "high")
 _ASKED_EACH: Final = 12
 """Questions of each of several sessions."""
@@ -89,6 +95,10 @@ def measure(plan: Plan, say: Callable[[str], None]) -> dict[str, Any]:
                     }
                 case "reflexes":
                     result[part] = figures.questions(clients.play(part, "reflexes"))
+                case "camera":
+                    result[part] = figures.questions(clients.play(part, "questions", "--sure", "--camera", str(_FILM)))
+                case "looking":
+                    result[part] = figures.questions(clients.play(part, "looking", "--camera", str(_SHOWN)))
                 case "sessions" if plan.sessions > 1:
                     result[part] = _sessions(server, clients, plan)
                 case "pauses" | "barge-ins" | "backchannels" | "echoes" | "noise":

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from audio.types import OUTPUT_RATE
@@ -76,11 +77,12 @@ async def ask_all(
     session: Message | None = None,
     to_the_end: bool = True,
     warm_up: bool = True,
+    camera: Path | None = None,
 ) -> None:
     """Ask all recordings, TALK of them in a conversation, and emit a row for each.
 
     With `warm_up` the first one is asked once before, and not counted. Without `to_the_end` an answer is cancelled as
-    soon as it is heard.
+    soon as it is heard. With `camera`, a picture or a video, the client's camera shows it.
     """
     await asyncio.sleep(begin_after_s)
     for at in range(0, len(recordings), TALK):
@@ -93,7 +95,7 @@ async def ask_all(
                 emit(asdict(await _ask(talk, recording, meter, to_the_end=to_the_end)))
 
         try:
-            await converse(url, script, session=BRIEF | (session or {}))
+            await converse(url, script, session=BRIEF | (session or {}), camera=camera)
         except LinkError as error:
             emit({"lost": str(error), "ids": [recording.id for recording in some]})
 

@@ -8,6 +8,7 @@ from audio.pcm import read_wav, resample
 from audio.types import INPUT_RATE, OUTPUT_RATE, Samples
 
 SPEECH = Path(__file__).resolve().parent.parent / "data" / "speech"
+IMAGES = SPEECH.parent / "images"
 NO_SPEECH = frozenset({"noise", "music", "silence"})
 REFLEXES = frozenset(
     {

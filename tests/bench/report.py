@@ -56,6 +56,10 @@ def _rows_of_times(result: dict[str, Any]) -> Iterator[tuple[str, str, Row]]:
         yield "voice to voice of reflexes, ms", "reflexes.voice_to_voice_ms", reflexes["voice_to_voice_ms"]
         decision = reflexes["turn_decision_ms"]
         yield f"{_DECISION.removesuffix(', ms')}, reflexes, ms", "", decision
+    if camera := result.get("camera"):
+        yield "voice to voice with the camera on, ms", "camera.voice_to_voice_ms", camera["voice_to_voice_ms"]
+    if looking := result.get("looking"):
+        yield "voice to voice about what is shown, ms", "looking.voice_to_voice_ms", looking["voice_to_voice_ms"]
     if sessions := result.get("sessions"):
         count = sessions["sessions"]
         name = "sessions.voice_to_voice_ms" if count == SESSIONS else ""

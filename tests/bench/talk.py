@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Final, TypeVar
 
 from audio.types import Samples
@@ -9,11 +10,13 @@ from clients.link import Link, LinkError, Message, connect
 from tests.bench.account import Account, Reply
 from tests.bench.microphone import ROOM_DB, Microphone, Mixer
 from tests.bench.sound import amplitude
+from vision.camera import Camera
 
 T = TypeVar("T")
 
 _LEAD_S: Final = 1.0
 """Nobody speaks in the moment of connecting."""
+_FRAMES_A_SECOND: Final = 2
 _ANSWER_S: Final = 3.0
 """How long a message that is asked for is waited for."""
 
@@ -102,11 +105,12 @@ async def converse(
     room_db: float = ROOM_DB,
     echo_delay_s: float | None = None,
     echo_db: float = 0.0,
+    camera: Path | None = None,
 ) -> T:
     """Open a conversation and let `script` lead it; the microphone is on all the time.
 
     With `echo_delay_s`, what the loudspeaker plays comes back through the microphone, so much later and `echo_db`
-    louder. Raises LinkError.
+    louder. With `camera`, a picture or a video, frames of it are sent, two a second. Raises LinkError.
     """
     loop = asyncio.get_running_loop()
     account = Account()
@@ -119,10 +123,12 @@ async def converse(
     microphone = Microphone(Mixer(room_db), loop.time, echo=None if echo_delay_s is None else echo)
     async with connect(url) as link:
         talk = Talk(link, microphone, account, loop.time)
-        await link.update((session or {}) | {"parley": {"timings": True}})
+        await link.update((session or {}) | {"parley": {"timings": True, "binary": camera is not None}})
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(talk.listen()), group.create_task(microphone.run(link))]
+                if camera is not None:
+                    tasks.append(group.create_task(_film(link, camera)))
                 await asyncio.sleep(_LEAD_S)
                 result = await script(talk)
                 for task in tasks:
@@ -130,3 +136,15 @@ async def converse(
         except* LinkError as group_error:
             raise group_error.exceptions[0] from None
     return result
+
+
+async def _film(link: Link, shown: Path) -> None:
+    """Send frames as a camera does that films this, over and over."""
+    now = asyncio.get_running_loop().time
+    while shown.suffix != ".mp4":
+        await link.append_picture(shown.read_bytes(), now())
+        await asyncio.sleep(1 / _FRAMES_A_SECOND)
+    while True:
+        async with Camera(str(shown), rate=_FRAMES_A_SECOND, max_side=640) as frames:
+            async for frame in frames:
+                await link.append_picture(frame.data, now())

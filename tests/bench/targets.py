@@ -27,6 +27,7 @@ TARGETS: Final[Mapping[str, Target]] = {
     "default.sessions.voice_to_voice_ms.p50": Target(900, 600),
     "default.sessions.voice_to_voice_ms.p95": Target(1800, 1200),
     "reflexes.voice_to_voice_ms.p50": Target(300, 300),
+    "looking.voice_to_voice_ms.p50": Target(700, 700),
     "cut_in_percent": Target(5, 2),
     "barge_in_ms.p95": Target(250, 150),
     "backchannels_ended_percent": Target(10, 0),
