@@ -141,8 +141,9 @@ async def converse(
 async def _film(link: Link, shown: Path) -> None:
     """Send frames as a camera does that films this, over and over."""
     now = asyncio.get_running_loop().time
-    while shown.suffix != ".mp4":
-        await link.append_picture(shown.read_bytes(), now())
+    still = None if shown.suffix == ".mp4" else await asyncio.to_thread(shown.read_bytes)
+    while still is not None:
+        await link.append_picture(still, now())
         await asyncio.sleep(1 / _FRAMES_A_SECOND)
     while True:
         async with Camera(str(shown), rate=_FRAMES_A_SECOND, max_side=640) as frames:
