@@ -1,6 +1,5 @@
 """The page in Chromium with a photo as its camera, and `parley serve` with the real eyes behind it."""
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,7 +34,7 @@ def page(tmp_path: Path) -> Iterator[Page]:
         yield page
 
 
-def test_what_the_camera_shows_is_drawn_and_spoken_of_until_it_is_told_not_to_look(page: Page) -> None:
+def test_what_the_camera_shows_is_drawn_until_parley_is_told_not_to_look(page: Page) -> None:
     type_in(page, "Hello.")
     state(page, "ready")
     page.get_by_role("button", name="Camera", exact=True).click()
@@ -45,9 +44,6 @@ def test_what_the_camera_shows_is_drawn_and_spoken_of_until_it_is_told_not_to_lo
     expect(marks.filter(has_text="dog")).to_have_count(1, timeout=WAIT_MS)
     expect(marks.filter(has_text="bicycle")).to_have_count(1)
     expect(page.locator("#seen")).to_contain_text("dog")
-    type_in(page, "What do you see on the camera?")
-    answer = page.locator("#transcript .assistant p").last
-    expect(answer).to_contain_text(re.compile("dog|bicycle|car|truck", re.IGNORECASE), timeout=WAIT_MS)
     expect(page.locator("#problem")).to_be_hidden()
     type_in(page, "Close your eyes.")
     expect(page.locator("#transcript .notice")).to_contain_text("you asked Parley not to look", timeout=WAIT_MS)
