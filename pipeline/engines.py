@@ -226,6 +226,8 @@ class Routed:
     """What kind of turn it was taken for."""
     to: str = ""
     """The host that the words go to; empty where nothing leaves this machine."""
+    pictures: bool = False
+    """What the user shows goes there, too, as pictures."""
 
 
 @dataclass(frozen=True, slots=True)

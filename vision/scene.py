@@ -9,7 +9,7 @@ from vision.tracking import Tracked
 from vision.types import Box, Code, Face, Gesture, Light, Scene, TextLine, Thing
 from vision.wording import PERSON, describe
 
-_TOO_BIG_TO_HOLD: Final = frozenset(
+TOO_BIG_TO_HOLD: Final = frozenset(
     {
         *("bicycle", "car", "motorcycle", "airplane", "bus", "train", "truck", "boat", "traffic light", "fire hydrant"),
         *(
@@ -81,7 +81,7 @@ def held_thing(things: Sequence[Thing], faces: Sequence[Face] = ()) -> Thing | N
         thing
         for thing in things
         if thing.label != PERSON
-        and thing.label not in _TOO_BIG_TO_HOLD
+        and thing.label not in TOO_BIG_TO_HOLD
         and area(thing.box) >= _HELD_SIZE
         and any(inside(thing.box, _within_reach(person)) >= _HELD_INSIDE for person in people)
     ]

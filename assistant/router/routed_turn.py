@@ -199,7 +199,10 @@ class RoutedTurn:
         candidate = choice.candidate
         backend = self._backends.get(candidate.name)
         host = "" if backend is None or candidate.place == "device" else backend.host
-        return Routed(candidate.name, candidate.place, reason, self._turn.need.guess.kind, host)
+        request = self._turn.request
+        filmed = bool(self._turn.looks_for) and request.view is not None and request.view.on
+        pictures = bool(host) and candidate.vision and (filmed or any(each.pictures for each in request.messages))
+        return Routed(candidate.name, candidate.place, reason, self._turn.need.guess.kind, host, pictures)
 
     def unwell(self, choice: Choice) -> str | None:
         """Return why a backend can't be asked by now."""

@@ -9,6 +9,7 @@ from typing import Final
 from assistant.things import label_of, noun_of
 from vision.detect.coco import LABELS
 from vision.detect.detection import area
+from vision.scene import TOO_BIG_TO_HOLD
 from vision.types import Scene, Thing
 from vision.wording import PERSON, counted, listed
 
@@ -74,7 +75,9 @@ def _what(scene: Scene) -> str:
             return f"I {_count(scene, PERSON)}."
         looks = f" It is mostly {listed(scene.colours)}." if scene.colours and not says else ""
         return f"I can't tell what that is.{says or looks}"
-    thing = max(held or things, key=_size)
+    # Who asks about the cup doesn't mean the table that it stands on.
+    small = [thing for thing in things if thing.label not in TOO_BIG_TO_HOLD]
+    thing = max(held or small or things, key=_size)
     same = sum(1 for each in things if each.label == thing.label)
     perhaps = "perhaps " if thing.score < _DOUBTFUL else ""
     if held or same == 1:

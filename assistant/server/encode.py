@@ -377,9 +377,10 @@ def _provenance(routes: Sequence[Routed]) -> Tree:
     Without a router it was made here.
     """
     last = routes[-1] if routes else Routed("", "device", "")
-    hosts = dict.fromkeys(routed.to for routed in routes if routed.to)
+    went = [("text", routed.to) for routed in routes if routed.to]
+    went += [("picture", routed.to) for routed in routes if routed.pictures]
     made = {"made_on": _PLACES[last.place], "made_by": last.backend or None, "reason": last.reason or None}
-    return {**made, "left_machine": [{"what": "text", "to": host} for host in hosts]}
+    return {**made, "left_machine": [{"what": what, "to": host} for what, host in dict.fromkeys(went)]}
 
 
 def _timings(timings: Timings) -> Tree:

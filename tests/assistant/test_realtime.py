@@ -364,6 +364,9 @@ def test_timings_say_where_the_answer_was_made_and_what_left():
     assert (message["made_on"], message["made_by"], message["reason"]) == ("machine", "reflex", "It is a command.")
     assert message["left_machine"] == [{"what": "text", "to": "api.example.com"}]
     assert message["bridge_ms"] == 900
+    shows = dataclasses.replace(CLOUD, pictures=True)
+    (message,) = shown(events.TurnTimed("resp_1", Timings(), (shows,)), session={"parley": {"timings": True}})
+    assert [left["what"] for left in message["left_machine"]] == ["text", "picture"]
     (message,) = shown(events.TurnTimed("resp_1", Timings(), (CLOUD,)), session={"parley": {"timings": True}})
     assert (message["made_on"], message["made_by"]) == ("cloud", "big")
 

@@ -33,6 +33,8 @@ NOTHING = scene()
         ),
         (scene(thing("cup", score=0.35)), "What is this?", "It's perhaps a cup."),
         (scene(thing("clock", SMALL, 1), thing("vase", MIDDLE, 2)), "What is that?", "It's a vase."),
+        (scene(thing("cup", SMALL), thing("dining table", Box(0, 0, 1, 1), 2)), "What is this?", "It's a cup."),
+        (scene(thing("car")), "What's that there?", "It's a car."),
         (scene(thing("dog", track=1), thing("dog", track=2)), "What is this?", "I see two dogs."),
         (scene(thing("person"), faces=(face(),) * 1), "What is this?", "I see one person."),
         (scene(text=(line("Salt"),)), "What is this?", "I can't tell what that is. It says: Salt"),
