@@ -3,7 +3,7 @@
  * Makes JPEGs of the camera's pictures, beside the page: five a second while something moves and the line is free, one a
  * second of what stays as it is.
  *
- * In, from the page: {line: MessagePort} once, then {picture, takenAt}; out: {nextMs}, when it wants the next picture.
+ * In, from the page: {line: MessagePort} once, then {picture, takenAt}; out: {gapMs}, how long after this one it wants the next.
  * Out, to the line: {jpeg, takenAt}; in: whether it went.
  */
 
@@ -82,7 +82,7 @@ async function take({ picture, takenAt }) {
     sentAt = takenAt;
   } finally {
     picture.close();
-    page.postMessage({ nextMs: Math.max(0, takenAt + gapMs - performance.timeOrigin - performance.now()) });
+    page.postMessage({ gapMs });
   }
 }
 

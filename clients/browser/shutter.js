@@ -4,6 +4,8 @@
 const HIDDEN_MS = 1000;
 const NOT_YET_MS = 100;
 
+const now = () => performance.timeOrigin + performance.now();
+
 /** @param {HTMLVideoElement} video @returns {Promise<VideoFrame | ImageBitmap | null>} */
 async function pictureOf(video) {
   try {
@@ -22,13 +24,14 @@ export class Shutter {
   constructor(video, line) {
     this.video = video;
     this.open = false;
+    this.takenAt = 0;
     /** A picture is with the worker, which says when it wants the next: so there is never more than one. */
     this.busy = false;
     /** @type {ReturnType<typeof setTimeout> | undefined} */
     this.timer = undefined;
     this.worker = new Worker(new URL("shutter-worker.js", import.meta.url), { type: "module" });
     this.worker.postMessage({ line }, [line]);
-    this.worker.onmessage = ({ data }) => this.after(data.nextMs);
+    this.worker.onmessage = ({ data }) => this.after(this.takenAt + data.gapMs - now());
   }
 
   start() {
@@ -45,7 +48,7 @@ export class Shutter {
   /** @param {number} ms */
   after(ms) {
     this.busy = false;
-    if (this.open) this.timer = setTimeout(() => void this.take(), document.hidden ? Math.max(ms, HIDDEN_MS) : ms);
+    if (this.open) this.timer = setTimeout(() => void this.take(), Math.max(ms, document.hidden ? HIDDEN_MS : 0));
   }
 
   async take() {
@@ -54,7 +57,7 @@ export class Shutter {
     const stream = video.srcObject instanceof MediaStream ? video.srcObject : null;
     // A phone takes the camera away from a page that isn't seen, and would go on showing its last picture.
     const seeing = video.readyState >= video.HAVE_CURRENT_DATA && stream?.getVideoTracks().some((track) => !track.muted);
-    const takenAt = performance.timeOrigin + performance.now();
+    const takenAt = (this.takenAt = now());
     const picture = seeing ? await pictureOf(video) : null;
     if (picture && this.open) this.worker.postMessage({ picture, takenAt }, [picture]);
     else {
