@@ -205,12 +205,12 @@ async def open_socket(
             close_timeout=2,
             ssl=(trust or True) if url.lower().startswith("wss:") else None,
         )
-    except (InvalidURI, ValueError) as error:  # the latter for a port that is no number
-        raise Unreachable(f"{url} is not a websocket address. Write it like {URL}.") from error
     except InvalidStatus as error:
         raise Refused(_refusal(url, error.response.status_code, token, bytes(error.response.body or b""))) from error
     except ssl.SSLCertVerificationError as error:
-        raise Refused(_distrust(url, error, pinned=trust is not None)) from error
+        raise Refused(_distrust(url, error, pinned=trust is not None)) from error  # a ValueError, too
+    except (InvalidURI, ValueError) as error:  # for a port that is no number
+        raise Unreachable(f"{url} is not a websocket address. Write it like {URL}.") from error
     except ssl.SSLError as error:
         raise Refused(f"What answers at {url} speaks no TLS ({error.reason}): write ws:// if it shall not.") from error
     except (OSError, TimeoutError) as error:
