@@ -202,7 +202,7 @@ def test_a_typed_question_is_answered_aloud(page: Page, served: str) -> None:
 
 def test_stopping_a_real_answer_leaves_a_conversation_that_goes_on(page: Page, served: str) -> None:
     page.goto(served)
-    page.get_by_label("Type to Parley").fill("Tell me a long story about a ship.")
+    page.get_by_label("Type to Parley").fill("Tell me a long story about a dragon.")
     page.keyboard.press("Enter")
     state(page, "speaking")
     page.keyboard.press("Escape")
@@ -219,7 +219,7 @@ def test_a_voice_during_an_answer_ends_it_and_is_answered(browsing: Callable[...
     page.goto(served)
     page.get_by_role("button", name="Start talking").click()
     state(page, "listening")
-    page.get_by_label("Type to Parley").fill("Tell me a very long story about a ship and a storm.")
+    page.get_by_label("Type to Parley").fill("Tell me a long story about a dragon.")
     page.keyboard.press("Enter")
     state(page, "speaking")
     expect(text(page, ".coming")).to_be_visible(timeout=WAIT_MS)
@@ -272,7 +272,7 @@ def test_a_server_killed_in_mid_reply_and_restarted_is_told_and_answers(browsing
         page.keyboard.press("Enter")
         expect(text(page, ".assistant p").first).to_contain_text("Paris", timeout=WAIT_MS)
         state(page, "ready")
-        page.get_by_label("Type to Parley").fill("Tell me a very long story about a ship and a storm.")
+        page.get_by_label("Type to Parley").fill("Tell me a long story about a dragon.")
         page.keyboard.press("Enter")
         state(page, "speaking")
         process.kill()

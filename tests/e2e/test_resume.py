@@ -578,7 +578,7 @@ def breaking(monkeypatch):
         @asynccontextmanager
         async def connect_and_break(*args):
             async with connect_for_good(*args) as link:
-                receive, send = link.receive, link.send
+                receive, deliver = link.receive, link._deliver
 
                 def look(event):
                     if not link.returns and when(event):
@@ -588,10 +588,11 @@ def breaking(monkeypatch):
                 async def receive_and_look():
                     return look(await receive())
 
-                async def send_and_look(message):
-                    await send(look(message))
+                async def look_and_deliver(data, *, again):
+                    look(json.loads(data))
+                    await deliver(data, again=again)
 
-                link.receive, link.send = receive_and_look, send_and_look
+                link.receive, link._deliver = receive_and_look, look_and_deliver
                 yield link
 
         monkeypatch.setattr("clients.ask.connect_for_good", connect_and_break)

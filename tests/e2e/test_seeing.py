@@ -61,7 +61,7 @@ class Recogniser(OneSentenceRecogniser):
         return dataclasses.replace(await super().transcribe(audio, **options), text=self._text)
 
 
-def seeing(model, text="What am I holding?"):
+def seeing(model, text="What am I wearing?"):
     router = Router(model, Parts(), router_settings(load()))
     return dataclasses.replace(fake_engines(router), stt=Recogniser(text), eyes=FileEyes(takes_s=0.01, closely_s=0.05))
 
@@ -106,7 +106,7 @@ def test_what_is_shown_is_told_to_the_model_and_to_the_client_and_kept_by_nobody
     scene, kept = asyncio.run(talk())
     assert scene["summary"] == "A book."
     assert [thing["label"] for thing in scene["things"]] == ["book"]
-    assert model.prompts[-1][-1].content.startswith("What am I holding? (On camera: A book.")
+    assert model.prompts[-1][-1].content.startswith("What am I wearing? (On camera: A book.")
     told = json.dumps(kept)
     assert "On camera" not in told
     assert "HOBBIT" not in told
