@@ -57,7 +57,9 @@ def _keeps_what_was_heard(facts: Facts) -> str | None:
     said, kept = plain(facts["said"]), plain(facts["kept"] or "")
     if not kept:
         return "nothing of the interrupted answer is left"
-    return None if said.startswith(kept) and len(kept) < len(said) else f"of {said!r}, {kept!r} is kept"
+    # Where words are made no sooner than they are heard, on a slow machine, all of them have been.
+    cut = len(kept) < len(said) or facts["truncated"]
+    return None if said.startswith(kept) and cut else f"of {said!r}, {kept!r} is kept"
 
 
 def _called_once(facts: Facts) -> str | None:
