@@ -4,6 +4,9 @@ import re
 from collections.abc import Collection
 from typing import Final
 
+from vision.types import PERSON
+from vision.wording import PLURALS
+
 _SAME: Final = {
     "mug": "cup",
     "teacup": "cup",
@@ -43,6 +46,7 @@ PEOPLE: Final = frozenset(
     "someone somebody anyone anybody person people man woman child kid boy girl visitor guest mailman postman".split()
 )
 """Words for anybody."""
+_SINGULAR: Final = {plural: label for label, plural in PLURALS.items()}
 _DETERMINER: Final = re.compile(
     r"(?:(?:a|an|the|any|some|another|my|your|our|his|her|this|that|more) )+", re.IGNORECASE
 )
@@ -56,15 +60,11 @@ def noun_of(said: str) -> str:
 def label_of(noun: str, labels: Collection[str]) -> str | None:
     """Return what the detector calls it; None where it doesn't know such a thing."""
     if noun in PEOPLE:
-        return "person"
+        return PERSON
     last = noun.rpartition(" ")[2]
     for each in (noun, last):
-        for one in (each, each.removesuffix("s"), each.removesuffix("es"), _singular(each)):
+        for one in (each, each.removesuffix("s"), each.removesuffix("es"), _SINGULAR.get(each, each)):
             name = _SAME.get(one, one)
             if name in labels:
                 return name
     return None
-
-
-def _singular(noun: str) -> str:
-    return {"knives": "knife", "mice": "mouse", "people": "person", "sheep": "sheep"}.get(noun, noun)

@@ -6,8 +6,8 @@ from typing import Final
 
 from vision.detect.detection import area, inside
 from vision.tracking import Tracked
-from vision.types import Box, Code, Face, Gesture, Light, Scene, TextLine, Thing
-from vision.wording import PERSON, describe
+from vision.types import PERSON, Box, Code, Face, Gesture, Light, Scene, TextLine, Thing
+from vision.wording import describe
 
 TOO_BIG_TO_HOLD: Final = frozenset(
     {

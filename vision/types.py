@@ -1,7 +1,7 @@
 """The shapes that pictures, and what is seen in them, have everywhere in Parley."""
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +36,10 @@ class Box:
     top: float
     right: float
     bottom: float
+
+
+PERSON: Final = "person"
+"""The label of people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,3 +120,8 @@ class Scene:
     summary: str = ""
     """All of it in one short sentence or two, for a language model: "One person facing you, holding a book; text:
     'THE HOBBIT'." Empty where nothing can be seen."""
+
+    @property
+    def people(self) -> int:
+        """How many there are: of some only the body was found, of some only the face."""
+        return max(sum(thing.label == PERSON for thing in self.things), len(self.faces))

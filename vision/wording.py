@@ -4,12 +4,10 @@ from collections.abc import Sequence
 from typing import Final
 
 from vision.detect.detection import area
-from vision.types import Box, Light, Scene, Thing
-
-PERSON: Final = "person"
+from vision.types import PERSON, Box, Light, Scene, Thing
 
 _NUMBERS: Final = "no one two three four five six seven eight nine ten eleven twelve".split()
-_PLURALS: Final = {
+PLURALS: Final = {
     "broccoli": "broccoli",
     "knife": "knives",
     "mouse": "mice",
@@ -64,6 +62,16 @@ def counted(count: int, label: str) -> str:
     return f"{number} {_plural(label)}"
 
 
+def people(count: int) -> str:
+    """Say how many people there are: "one person", "two people"."""
+    return "one person" if count == 1 else counted(count, PERSON)
+
+
+def perhaps(score: float) -> str:
+    """Return what is said before a thing of which the detector isn't sure; empty where it is."""
+    return "perhaps " if score < _DOUBTFUL else ""
+
+
 def listed(words: Sequence[str]) -> str:
     """Say one after the other: "a, b and c"."""
     *first, last = words
@@ -79,28 +87,28 @@ def place(box: Box) -> str:
 
 
 def _plural(label: str) -> str:
-    if label in _PLURALS:
-        return _PLURALS[label]
+    if label in PLURALS:
+        return PLURALS[label]
     return _SHORT.get(label, label) + ("es" if label.endswith(("s", "ch", "sh")) else "s")
 
 
 def _people(scene: Scene, held: Thing | None) -> str:
     bodies = [thing.score for thing in scene.things if thing.label == PERSON]
-    count = max(len(bodies), len(scene.faces))
+    count = scene.people
     if count == 0:
         return listed([f"a {gesture}" for gesture in scene.gestures]) if scene.gestures else ""
     facing = sum(1 for face in scene.faces if face.facing)
     away = sum(1 for face in scene.faces if face.facing is False)
     one = count == 1
-    said = "one person" if one else counted(count, PERSON)
+    said = people(count)
     if not scene.faces:
-        said = f"{_perhaps(max(bodies))}{said}"
+        said = f"{perhaps(max(bodies))}{said}"
     if count in (facing, away):
         said += " facing you" if facing else " looking away"
     elif facing:
         said += f", {_NUMBERS[facing] if facing < len(_NUMBERS) else facing} of them facing you"
     if held is not None:
-        said += f", {'' if one else 'one '}holding {_perhaps(held.score)}{counted(1, held.label)}"
+        said += f", {'' if one else 'one '}holding {perhaps(held.score)}{counted(1, held.label)}"
     for gesture in scene.gestures:
         said += f", with a {gesture}"
     return said
@@ -118,13 +126,9 @@ def _others(things: Sequence[Thing], held: Thing | None) -> str:
     for label, group in groups.items():
         places = {place(thing.box) for thing in group}
         where = f" {places.pop()}" if len(groups) <= _PLACED and len(places) == 1 and places != {""} else ""
-        perhaps = _perhaps(max(thing.score for thing in group))
-        (doubtful if perhaps else sure).append(f"{perhaps}{counted(len(group), label)}{where}")
+        doubt = perhaps(max(thing.score for thing in group))
+        (doubtful if doubt else sure).append(f"{doubt}{counted(len(group), label)}{where}")
     return listed(sure + doubtful)
-
-
-def _perhaps(score: float) -> str:
-    return "perhaps " if score < _DOUBTFUL else ""
 
 
 def _read(scene: Scene) -> list[str]:

@@ -59,7 +59,7 @@ class Watching:
         return f"{self.watch.what[:1].upper()}{self.watch.what[1:]} is gone." if gone else None
 
     def _comes(self, scene: Scene) -> str | None:
-        count = max(sum(thing.label == "person" for thing in scene.things), len(scene.faces))
+        count = scene.people
         if self._people is None:
             self._people = count
         if count >= self._people:

@@ -133,6 +133,11 @@ def asks_to_see(text: str) -> bool:
     return _ASKED.search(text.replace("’", "'")) is not None
 
 
+def sees(request: ChatRequest, looks_for: str) -> bool:
+    """Tell whether there is something to see for this question, which is empty where it isn't about the camera."""
+    return bool(looks_for) and request.view is not None and request.view.on
+
+
 def goes_on(text: str) -> bool:
     """Tell whether these words, said after such a question, may be about the same."""
     return len(text.split()) <= _SHORT_WORDS and _REFERS.search(text) is not None

@@ -11,7 +11,7 @@ from assistant.router.bridges import bridge
 from assistant.router.continuing import Told
 from assistant.router.conversations import Conversation, Conversations
 from assistant.router.decision import FAR, FIRST_TOKEN_S, Choice, Constraint, Decision, Need, Preset
-from assistant.router.looking import ask_here, with_camera, without_pictures
+from assistant.router.looking import ask_here, sees, with_camera, without_pictures
 from assistant.router.notices import Notice, words
 from assistant.router.parts import Backend
 from assistant.router.plan import with_facts
@@ -200,7 +200,7 @@ class RoutedTurn:
         backend = self._backends.get(candidate.name)
         host = "" if backend is None or candidate.place == "device" else backend.host
         request = self._turn.request
-        filmed = bool(self._turn.looks_for) and request.view is not None and request.view.on
+        filmed = sees(request, self._turn.looks_for)
         pictures = bool(host) and candidate.vision and (filmed or any(each.pictures for each in request.messages))
         return Routed(candidate.name, candidate.place, reason, self._turn.need.guess.kind, host, pictures)
 

@@ -16,7 +16,7 @@ from assistant.router.answering import NobodyAnsweredError
 from assistant.router.conversations import Conversation, Conversations
 from assistant.router.decision import FAR, PRESETS, Candidate, Choice, Decision, Need, Preset
 from assistant.router.kinds import Guess, Kind
-from assistant.router.looking import ask_here, asks_to_see, goes_on
+from assistant.router.looking import ask_here, asks_to_see, goes_on, sees
 from assistant.router.notices import Notice, words
 from assistant.router.parts import Backend, Budgets, Classifier, Ledger, Masks, Recall, Reflex, Reflexes
 from assistant.router.plan import Device, candidate, need, question, said_last, with_facts
@@ -181,8 +181,7 @@ class Router:
             wanted = replace(wanted, private=any(wanted.between_us))
             guess = Guess(Kind.PERSONAL) if any(await self._personal(request)) else guess
         looks_for = await self._looks_for(request, guess if free else None)
-        sees = bool(looks_for) and request.view is not None and request.view.on
-        asked = need(request, guess, wanted, named, sees=sees)
+        asked = need(request, guess, wanted, named, sees=sees(request, looks_for))
         turn = self._turn(request, asked, preset, await self._facts(request), conversation)
         turn = replace(turn, looks_for=looks_for)
         if request.asker.session and any(choice.candidate.place != "device" for choice in turn.decision.order):
@@ -315,8 +314,8 @@ class Router:
         experts = (asking(ASK_EXPERT, knows, expert, ["device"]),)
         helpers = (asking(ASK_LOCAL, helps, self._ask_local, ["lan", "cloud"]), *self._parts.tools)
         view = None if turn is None else turn.request.view
-        sees = eyes(view, self._parts.watch_for) if view is not None and view.on else ()
-        return (*(experts if preset.ask_expert else ()), *(helpers if preset.ask_local else ()), *sees)
+        seeing = eyes(view, self._parts.watch_for) if view is not None and view.on else ()
+        return (*(experts if preset.ask_expert else ()), *(helpers if preset.ask_local else ()), *seeing)
 
     async def _ask_expert(self, asked: str, asker: Asker, turn: Turn) -> str:
         """Put one question to the best backend that may be asked; it asks nobody else."""

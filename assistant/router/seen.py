@@ -10,10 +10,9 @@ from assistant.things import label_of, noun_of
 from vision.detect.coco import LABELS
 from vision.detect.detection import area
 from vision.scene import TOO_BIG_TO_HOLD
-from vision.types import Scene, Thing
-from vision.wording import PERSON, counted, listed
+from vision.types import PERSON, Scene, Thing
+from vision.wording import counted, listed, people, perhaps
 
-_DOUBTFUL: Final = 0.45
 _WHERE: Final = (
     r"(?: (?:here|there|now|right now|visible|in view"
     r"|(?:on|in|at|by|near|under|behind|in front of|next to|outside) (?:the |this |that |my |your )?(?:\w+ )?\w+))*"
@@ -54,14 +53,13 @@ def answer(scene: Scene, question: str) -> str | None:
 
 
 def _number(scene: Scene, label: str) -> int:
-    seen = sum(1 for thing in scene.things if thing.label == label)
-    return max(seen, len(scene.faces)) if label == PERSON else seen
+    return scene.people if label == PERSON else sum(thing.label == label for thing in scene.things)
 
 
 def _count(scene: Scene, label: str) -> str:
     number = _number(scene, label)
     if label == PERSON:
-        return f"see {'one person' if number == 1 else counted(number, label)}" if number else "don't see anyone"
+        return f"see {people(number)}" if number else "don't see anyone"
     return f"see {counted(number, label)}" if number else f"don't see {counted(1, label)}"
 
 
@@ -79,10 +77,10 @@ def _what(scene: Scene) -> str:
     small = [thing for thing in things if thing.label not in TOO_BIG_TO_HOLD]
     thing = max(held or small or things, key=_size)
     same = sum(1 for each in things if each.label == thing.label)
-    perhaps = "perhaps " if thing.score < _DOUBTFUL else ""
+    doubt = perhaps(thing.score)
     if held or same == 1:
-        return f"It's {perhaps}{counted(1, thing.label)}.{says}"
-    return f"I see {perhaps}{counted(same, thing.label)}.{says}"
+        return f"It's {doubt}{counted(1, thing.label)}.{says}"
+    return f"I see {doubt}{counted(same, thing.label)}.{says}"
 
 
 def _size(thing: Thing) -> float:
