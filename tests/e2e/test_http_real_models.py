@@ -111,10 +111,7 @@ def test_speech_at_twice_the_speed_is_understood(client):
     )
     assert len(fast.content) < 0.6 * len(normal.content)
     written = client.audio.transcriptions.create(model="whisper-1", file=("a.wav", fast.content))
-    # Each time the voice says it in another way, and at this pace one word may be lost.
-    heard, said = words(written.text), words(text)
-    assert len(heard) == len(said)
-    assert sum(one == other for one, other in zip(heard, said, strict=True)) >= len(said) - 1
+    assert words(written.text) == words(text)
 
 
 def test_speech_is_sent_while_it_is_made(client):
