@@ -58,7 +58,10 @@ class Served:
 
     def end(self) -> None:
         self.loop.call_soon_threadsafe(self.stop.set)
-        self.thread.join(10)
+        self.thread.join(30)
+        assert not self.thread.is_alive(), (
+            "The scripted server goes on: its script waits for something else than its client."
+        )
 
 
 @contextmanager

@@ -14,10 +14,11 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import pytest
-from websockets.asyncio.server import ServerConnection, serve
+from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
+from websockets.protocol import State
 
 from assistant.server.frames import Frame, Kind, unpack
 
@@ -147,8 +148,40 @@ async def scripted(
         return _sent("a.js", files[request.path]) if request.path in files else _file(request.path)
 
     choose = lambda _, offered: "realtime" if "realtime" in offered else None  # noqa: E731
-    async with serve(converse, "127.0.0.1", port, process_request=answer, select_subprotocol=choose) as server:
+    made: list[ServerConnection] = []
+
+    class Known(ServerConnection):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            super().connection_made(transport)
+            made.append(self)
+
+    server = await serve(
+        converse, "127.0.0.1", port, process_request=answer, select_subprotocol=choose, create_connection=Known
+    )
+    try:
         yield Scripted(server.sockets[0].getsockname()[1], conversations)
+    finally:
+        server.close()
+        await _cut(made, server)
+
+
+async def _cut(made: list[ServerConnection], server: Server) -> None:
+    """End every connection: the server forgets whoever comes while it closes, and waits ten seconds for the silent."""
+    while True:
+        for connection in made:
+            if connection.state is not State.OPEN:
+                connection.transport.abort()
+        try:
+            async with asyncio.timeout(0.1):
+                await server.wait_closed()
+            break
+        except TimeoutError:
+            continue
+    for _ in range(5):  # turns of the loop: from an accepted socket to the connection that is made of it
+        await asyncio.sleep(0)
+    for connection in made:
+        connection.transport.abort()
+        await connection.wait_closed()
 
 
 def _plain(status: http.HTTPStatus) -> Response:

@@ -562,6 +562,7 @@ def test_axe_finds_nothing_and_it_fits(still: Browser, served: Any, scheme: Any,
         begin(page)
         switch(page)
         shown(page, "Parley sees this")
+        expect(page.locator(".notice small")).to_have_text("I see a cat.")
         assert findings(page) == []
         page.get_by_role("button", name="What Parley sees").click()
         expect(page.locator("#overlay div")).to_have_count(7)
