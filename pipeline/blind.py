@@ -26,9 +26,11 @@ class Blind:
         """Generate as the model does."""
         view, messages = request.view, request.messages
         shown = [bool(message.pictures) for message in messages]
-        if view is not None and any(shown) and (shown[-1] or not view.on):
+        if view is not None and any(shown) and not shown[-1] and not view.on:
             request = replace(request, view=None)
-        request = replace(request, messages=tuple([await in_words(message, view) for message in messages]))
+        illustrated = messages[-1] if shown and shown[-1] else None
+        told = tuple([await in_words(message, view) for message in messages])
+        request = replace(request, messages=told, illustrated=illustrated)
         async with aclosing(self._model.stream(request)) as pieces:
             async for piece in pieces:
                 yield piece

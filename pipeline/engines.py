@@ -312,8 +312,12 @@ class View(Protocol):
         """Return that picture itself, its longer side at most `longest` pixels; None where there is none to be had."""
         ...
 
+    async def see(self, picture: Picture) -> Scene | Unseen:
+        """Return what a message's picture shows, after a close look."""
+        ...
+
     async def describe(self, picture: Picture) -> str:
-        """Return what a message's picture shows, in words; empty where that can't be told."""
+        """Return the same in words; empty where that can't be told."""
         ...
 
     def described(self, picture: Picture) -> str | None:
@@ -341,6 +345,8 @@ class ChatRequest:
     asker: Asker = Asker()
     view: View | None = field(default=None, compare=False, repr=False)
     """What the user shows; None where nobody can see."""
+    illustrated: ChatMessage | None = field(default=None, compare=False, repr=False)
+    """The user's last message as it came, where it had pictures that `messages` tells in words."""
     committed: Callable[[], Awaitable[None]] = field(default=_at_once, compare=False, repr=False)
     """Waits until it is sure that this is asked. Before that, nothing may leave this machine and nothing may change."""
 

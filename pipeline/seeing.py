@@ -81,7 +81,7 @@ class Seeing:
         self._shown: deque[_Shown] = deque()
         self._apart: _Apart | None = None
         # By hashes: a picture that was deleted must not live on here.
-        self._pictures: OrderedDict[bytes, asyncio.Future[str]] = OrderedDict()
+        self._pictures: OrderedDict[bytes, asyncio.Future[Scene | Unseen]] = OrderedDict()
 
     @property
     def on(self) -> bool:
@@ -216,9 +216,7 @@ class Seeing:
             scene = shown.scene
         if period != self._period:
             return "off"
-        if isinstance(scene, StageError):
-            return "broken"
-        return "black" if scene.light == "black" else scene
+        return _found(scene)
 
     def frame(self, until: float) -> Frame | None:
         """Return the frame of that time."""
@@ -282,13 +280,17 @@ class Seeing:
     def described(self, picture: Picture) -> str | None:
         """Return what a picture shows, if that is known by now."""
         known = self._pictures.get(_name(picture))
-        return known.result() if known is not None and known.done() else None
+        return _in_words(known.result()) if known is not None and known.done() else None
 
-    async def describe(self, picture: Picture) -> str:
-        """Return what a picture shows, in words; empty where that can't be told."""
+    async def see(self, picture: Picture) -> Scene | Unseen:
+        """Return what a picture shows."""
         return await asyncio.shield(self._begin(picture))
 
-    def _begin(self, picture: Picture) -> asyncio.Future[str]:
+    async def describe(self, picture: Picture) -> str:
+        """Return the same in words; empty where that can't be told."""
+        return _in_words(await self.see(picture))
+
+    def _begin(self, picture: Picture) -> asyncio.Future[Scene | Unseen]:
         name = _name(picture)
         if name not in self._pictures:
             self._pictures[name] = asyncio.get_running_loop().create_future()
@@ -297,10 +299,9 @@ class Seeing:
                 self._pictures.popitem(last=False)
         return self._pictures[name]
 
-    async def _read(self, picture: Picture, told: asyncio.Future[str]) -> None:
+    async def _read(self, picture: Picture, seen: asyncio.Future[Scene | Unseen]) -> None:
         data = base64.b64decode(picture.url.partition(",")[2])
-        seen = await self._look_apart(Frame(data, _now()), closely=True)
-        told.set_result("" if isinstance(seen, StageError) else seen.summary)
+        seen.set_result(_found(await self._look_apart(Frame(data, _now()), closely=True)))
 
 
 class Glance:
@@ -325,13 +326,27 @@ class Glance:
         data = None if frame is None else await self._seeing.jpeg(frame, longest=longest, blur_faces=blur_faces)
         return None if data is None else Picture(f"data:image/jpeg;base64,{base64.b64encode(data).decode()}")
 
-    async def describe(self, picture: Picture) -> str:
+    async def see(self, picture: Picture) -> Scene | Unseen:
         """Return what a message's picture shows."""
+        return await self._seeing.see(picture)
+
+    async def describe(self, picture: Picture) -> str:
+        """Return the same in words."""
         return await self._seeing.describe(picture)
 
     def described(self, picture: Picture) -> str | None:
         """Return the same, if it is known by now."""
         return self._seeing.described(picture)
+
+
+def _found(seen: Scene | StageError) -> Scene | Unseen:
+    if isinstance(seen, StageError):
+        return "broken"
+    return "black" if seen.light == "black" else seen
+
+
+def _in_words(seen: Scene | Unseen) -> str:
+    return seen.summary if isinstance(seen, Scene) else ""
 
 
 async def _look(sight: Sight, frame: Frame, *, closely: bool) -> Scene | StageError:

@@ -24,6 +24,8 @@ _DOUBTFUL: Final = 0.45
 _PLACED: Final = 3
 """With more kinds of things than this, it isn't said where they are."""
 _WIDE: Final = 0.6
+NO_TEXT: Final = "no text that can be read"
+"""Keeps a model from making some up; a person who didn't ask for any needs no word of it."""
 _MOST_TEXT: Final = 400
 """Characters of what was read."""
 _LIGHTS: Final[dict[Light, str]] = {"dark": "It is very dark.", "bright": "It is very bright."}
@@ -136,7 +138,7 @@ def _read(scene: Scene) -> list[str]:
     if scene.text:
         said.insert(0, f"text: '{_quoted(' '.join(line.text for line in scene.text))}'")
     elif scene.text is not None and not scene.codes:
-        said.append("no text that can be read")
+        said.append(NO_TEXT)
     return said
 
 

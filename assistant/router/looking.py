@@ -14,12 +14,14 @@ from assistant.router.seen import answer
 from pipeline.blind import UNSEEN, in_words
 from pipeline.engines import ChatMessage, ChatRequest, Finish, Generated, LanguageModel, TextDelta, Unseen
 from vision.types import Scene
+from vision.wording import NO_TEXT
 
 LONGEST: Final = 768
 """Pixels of the longer side of a picture that is sent to a model: more costs more, and is rarely of use."""
 LONGEST_TO_READ: Final = 1536
 
 _WRITTEN: Final = r"(?:text|label|sign|letter|page|title|box|screen|display|note|card|receipt|book|code)"
+_PICTURE: Final = r"(?:this|the|my) (?:picture|photo|photograph|image)"
 _ASKS: Final = (
     # en
     r"(?:can|do|could|did) you (?:still )?(?:see|spot|recogni[sz]e)",
@@ -84,8 +86,10 @@ _TO_READ: Final = re.compile(
     re.IGNORECASE,
 )
 _TO_TELL: Final = re.compile(
-    r"(?:what (?:do|can) you see(?: now| here| there)?|(?:please )?describe (?:what you see|the scene|this)"
-    r"|tell me what you see)(?: please)?[.?! ]*",
+    rf"(?:what (?:do|can) you see(?: now| here| there| (?:in|on) {_PICTURE})?"
+    rf"|what(?:'s| is) (?:there )?(?:in|on) {_PICTURE}|what does {_PICTURE} show"
+    rf"|(?:please )?describe (?:what you see|the scene|this|{_PICTURE})|tell me what (?:you see|is in {_PICTURE}))"
+    r"(?: please)?[.?! ]*",
     re.IGNORECASE,
 )
 _UNSEEN: Final[dict[Unseen, dict[str, str]]] = {
@@ -127,6 +131,27 @@ _UNSEEN: Final[dict[Unseen, dict[str, str]]] = {
     },
 }
 
+_PICTURE_UNSEEN: Final[dict[Unseen, dict[str, str]]] = {
+    "black": {
+        "en": "I can't see anything in the picture: it is all black.",
+        "de": "Ich sehe nichts auf dem Bild: Es ist ganz schwarz.",
+        "fr": "Je ne vois rien sur l'image : elle est toute noire.",
+        "es": "No veo nada en la imagen: está toda negra.",
+        "it": "Non vedo niente nell'immagine: è tutta nera.",
+        "nl": "Ik zie niets op de foto: die is helemaal zwart.",
+        "pt": "Não vejo nada na imagem: está toda preta.",
+    },
+    "broken": {
+        "en": "I can't see the picture: it is damaged.",
+        "de": "Ich kann das Bild nicht sehen: Es ist beschädigt.",
+        "fr": "Je ne peux pas voir l'image : elle est endommagée.",
+        "es": "No puedo ver la imagen: está dañada.",
+        "it": "Non riesco a vedere l'immagine: è danneggiata.",
+        "nl": "Ik kan de foto niet zien: die is beschadigd.",
+        "pt": "Não consigo ver a imagem: está danificada.",
+    },
+}
+
 
 def asks_to_see(text: str) -> bool:
     """Tell whether these words surely ask for something to be seen."""
@@ -154,17 +179,40 @@ async def certain(request: ChatRequest, question: str, *, blind: bool) -> str | 
     `blind`: the model would have to take our word for it.
     """
     assert request.view is not None
-    text = question.strip().replace("’", "'")
-    reads = _TO_READ.fullmatch(text) is not None
-    scene = await request.view.look(closely=reads or wants_text(text))
+    text = _plain(question)
+    scene = await request.view.look(closely=_TO_READ.fullmatch(text) is not None or wants_text(text))
     if not isinstance(scene, Scene):
-        said = _UNSEEN[scene]
-        return said.get((request.asker.language or "en").split("-")[0].lower(), said["en"])
-    if reads:
+        return _in_language(_UNSEEN[scene], request)
+    return _said_of(scene, text, blind=blind)
+
+
+async def certain_of_picture(request: ChatRequest) -> str | None:
+    """Return the same of a question that a person asks with one picture, for a model that can't see it."""
+    asked = request.illustrated
+    if request.view is None or not request.asker.session or asked is None or len(asked.pictures) != 1:
+        return None
+    text = _plain(asked.content)
+    scene = await request.view.see(asked.pictures[0])
+    if not isinstance(scene, Scene):
+        wanted = asks_to_see(text) or _TO_TELL.fullmatch(text) is not None
+        return _in_language(_PICTURE_UNSEEN[scene], request) if wanted else None
+    return _said_of(scene, text, blind=True)
+
+
+def _plain(question: str) -> str:
+    return question.strip().replace("’", "'")
+
+
+def _in_language(said: dict[str, str], request: ChatRequest) -> str:
+    return said.get((request.asker.language or "en").split("-")[0].lower(), said["en"])
+
+
+def _said_of(scene: Scene, text: str, *, blind: bool) -> str | None:
+    if _TO_READ.fullmatch(text):
         lines = [line.text for line in scene.text or ()] or [code.text for code in scene.codes or ()]
         return f"It says: {' '.join(lines)}" if lines else "I can't see anything that I could read."
     if _TO_TELL.fullmatch(text):
-        seen = scene.summary.replace("facing you", "facing me")
+        seen = scene.summary.replace("facing you", "facing me").replace(f"; {NO_TEXT}", "")
         return f"I see {seen[:1].lower()}{seen[1:]}" if seen else "I can see something, but nothing that I know."
     return answer(scene, text) if blind else None
 
@@ -198,7 +246,8 @@ async def without_pictures(request: ChatRequest) -> ChatRequest:
         await in_words(message, request.view, UNSEEN if number == at else "")
         for number, message in enumerate(request.messages)
     ]
-    return replace(request, messages=tuple(messages))
+    last = request.messages[-1]
+    return replace(request, messages=tuple(messages), illustrated=last if last.pictures else request.illustrated)
 
 
 def told(scene: Scene | Unseen) -> str:
@@ -228,11 +277,16 @@ def _replaced(request: ChatRequest, at: int, message: ChatMessage) -> ChatReques
 
 async def ask_here(model: LanguageModel, request: ChatRequest, question: str) -> AsyncGenerator[Generated, None]:
     """Ask the model on this machine; `question` is the user's, where it is about what the camera shows."""
+    blind, said = not model.takes_pictures, None
     if question:
-        if (said := await certain(request, question, blind=not model.takes_pictures)) is not None:
-            yield TextDelta(said)
-            yield Finish("stop", 0, 0, 0)
-            return
+        said = await certain(request, question, blind=blind)
+    elif blind:
+        said = await certain_of_picture(request)
+    if said is not None:
+        yield TextDelta(said)
+        yield Finish("stop", 0, 0, 0)
+        return
+    if question:
         request = await with_camera(request, question, pictures=model.takes_pictures, blur_faces=False)
     async with aclosing(model.stream(request)) as pieces:
         async for piece in pieces:

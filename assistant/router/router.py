@@ -200,7 +200,7 @@ class Router:
     async def _looks_for(self, request: ChatRequest, guess: Guess | None) -> str:
         """Return the question, where it is about what the camera shows; `guess`: its kind, where that is known."""
         view, asked = request.view, question(request.messages)
-        if view is None or asked.pictures or not asked.content:
+        if view is None or asked.pictures or request.illustrated is not None or not asked.content:
             return ""
         if not view.on:
             shown = any(message.pictures for message in request.messages)  # it may be about one of those

@@ -588,7 +588,7 @@ def test_a_question_about_a_picture_is_not_about_the_camera(shows: bytes | None,
         if shows:
             await seen.show(shows, 0.5)
         await show_item(seen)
-        assert seen.llm.requests[-1].view is None
+        assert seen.llm.requests[-1].illustrated == ChatMessage("user", "What is this?", pictures=(BOOK,))
         await seen.show(shows, 0.5) if shows else None
         await seen.talk.ask(events.CreateItem(Item("more", "user", (Text("And what else?"),))))
         await seen.talk.ask(events.CreateResponse(output="text"))

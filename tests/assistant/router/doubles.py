@@ -268,6 +268,10 @@ class ScriptedView:
         self.pictures.append((longest, blur_faces))
         return Picture(f"data:image/jpeg;base64,{longest}{blur_faces}") if self.sendable else None
 
+    async def see(self, picture: Picture) -> Scene | Unseen:
+        summary = self.shown.get(picture.url)
+        return "broken" if summary is None else scene(summary)
+
     async def describe(self, picture: Picture) -> str:
         return self.shown.get(picture.url, "")
 

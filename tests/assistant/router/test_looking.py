@@ -300,6 +300,52 @@ def test_without_eyes_here_it_is_as_it_was() -> None:
     assert answer.text == words(Notice.BLIND, "en")
 
 
+def with_picture(text: str, view: ScriptedView | None, *, session: str = "sess_1", **parts: object) -> Answer:
+    """Ask with a picture, as a session does where the embedded model can't see."""
+    message = ChatMessage("user", text, pictures=(PHOTO,))
+    blind = Blind(routing(**parts))
+    return run(listen(blind, ChatRequest((message,), asker=Asker(session), view=view)))
+
+
+@pytest.mark.parametrize(
+    "text", ["What do you see?", "What's in this picture?", "Describe the image.", "What does the photo show?"]
+)
+def test_what_a_picture_shows_is_told_as_it_is_known(text: str) -> None:
+    embedded, view = ScriptedEmbedded(), ScriptedView(shown={PHOTO.url: "A cat; no text that can be read."})
+    assert with_picture(text, view, embedded=embedded).text == "I see a cat."
+    assert embedded.asked == []
+
+
+@pytest.mark.parametrize("backend", [ScriptedBackend(), seeing()])
+def test_what_a_picture_shows_is_told_beside_other_models_too(backend: ScriptedBackend) -> None:
+    message = ChatMessage("user", "What do you see?", pictures=(PHOTO,))
+    view = ScriptedView(shown={PHOTO.url: "A cat."})
+    router = routing(backend, preset="private")
+    answer = run(listen(router, ChatRequest((message,), asker=Asker("sess_1"), view=view)))
+    assert (answer.text, answer.routes) == ("I see a cat.", ["device"])
+
+
+def test_a_picture_that_is_damaged_is_said_to_be() -> None:
+    assert with_picture("What is this?", ScriptedView()).text == "I can't see the picture: it is damaged."
+
+
+@pytest.mark.parametrize(
+    ("text", "view", "session"),
+    [
+        ("Is she happy?", ScriptedView(shown={PHOTO.url: "A cat."}), "sess_1"),
+        ("Hello!", ScriptedView(), "sess_1"),
+        ("What do you see?", ScriptedView(shown={PHOTO.url: "A cat."}), ""),
+        ("What do you see?", None, "sess_1"),
+    ],
+    ids=["it takes thought", "it is about something else", "a program asks", "nobody can look"],
+)
+def test_other_questions_with_a_picture_are_the_model_s(text: str, view: ScriptedView | None, session: str) -> None:
+    embedded = ScriptedEmbedded()
+    with_picture(text, view, session=session, embedded=embedded)
+    told = "(My picture shows: A cat.)" if view is not None and view.shown else UNSEEN
+    assert embedded.asked[-1].messages[-1].content == f"{text} {told}"
+
+
 @pytest.mark.parametrize("embedded_sees", [True, False])
 def test_a_question_about_an_earlier_picture_is_not_about_a_camera_that_is_off(embedded_sees: bool) -> None:
     embedded = ScriptedEmbedded(takes_pictures=embedded_sees)
