@@ -41,9 +41,11 @@ def describe(scene: Scene) -> str:
     held = next((thing for thing in scene.things if thing.track == scene.held), None)
     people = _people(scene, held)
     others = _others(scene.things, held)
-    seen = [people, f"also {others}" if people and others else others, *_read(scene)]
-    known = "; ".join(filter(None, seen))
-    sentences = [f"{known[0].upper()}{known[1:]}." if known else "Nothing that has a known name."]
+    seen = [people, f"also {others}" if people and others else others]
+    if not (people or others or scene.text or scene.codes):
+        seen = ["nothing that has a known name"]
+    known = "; ".join(filter(None, [*seen, *_read(scene)]))
+    sentences = [f"{known[0].upper()}{known[1:]}."]
     if scene.colours and not people:
         sentences.append(f"Mostly {listed(scene.colours)}.")
     if scene.light in _LIGHTS:

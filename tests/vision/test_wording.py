@@ -47,7 +47,7 @@ BOOK = thing("book", MIDDLE, 2)
         ([], {"light": "dark"}, "Nothing that has a known name. It is very dark."),
         ([PERSON], {"light": "bright"}, "One person. It is very bright."),
         ([], {"light": "black", "colours": ("black",)}, ""),
-        ([], {"text": (), "codes": ()}, "No text that can be read."),
+        ([], {"text": (), "codes": ()}, "Nothing that has a known name; no text that can be read."),
         ([], {"text": (), "codes": (Code("qr", "https://example.org", MIDDLE),)}, "QR code: 'https://example.org'."),
         ([], {"text": None, "codes": (Code("ean-13", "4006381333931", MIDDLE),)},
          "Bar code (EAN-13): '4006381333931'."),
