@@ -20,6 +20,8 @@ CLOSE_S: Final = 0.2
 """Moments no further apart are the same: less than two windows of sound."""
 
 _SOUND_CLOSE_S: Final = 0.1  # of a reply that was stopped: it is sent in pieces of 40 ms
+_WORDS_CLOSE: Final = 1
+"""Words more or less that were heard of a reply that was stopped: those of 0.2 s."""
 _EXACT: Final = 1e-3
 _BY_THE_CLOCK: Final = frozenset({"TurnTimed", "IdleTimeout"})  # their numbers are times of the real machine
 
@@ -98,11 +100,16 @@ class _Ids:
         before = [f"at {then.at:.3f} s"] if abs(then.at - now.at) > CLOSE_S else []
         if abs(then.sound_s - now.sound_s) > _SOUND_CLOSE_S and (then.over or then.sound_s > now.sound_s):
             before.append(f"{then.sound_s:.2f} s of sound")
+        heard, heard_here = _heard(then.event), _heard(now.event)
+        least = min(len(heard), len(heard_here))
+        if heard[:least] != heard_here[:least] or max(len(heard), len(heard_here)) - least > _WORDS_CLOSE:
+            before.append(f"heard of it: “{' '.join(heard)}”")
         tolerance = CLOSE_S if then.kind in _BY_THE_CLOCK else _EXACT
-        for (name, one), (_, other) in zip(_numbers(then.event), _numbers(now.event), strict=True):
+        event, event_here = _unheard(then.event), _unheard(now.event)
+        for (name, one), (_, other) in zip(_numbers(event), _numbers(event_here), strict=True):
             if abs(one - other) > tolerance:
                 before.append(f"{name} {one:.3f}, here {other:.3f}")
-        for (place, text), (_, here) in zip(strings(then.event), strings(now.event), strict=True):
+        for (place, text), (_, here) in zip(strings(event), strings(event_here), strict=True):
             if not self._known(text, here):
                 before.append(f"{place} was that of something else")
         return Pair("changed" if before else "same", then, now, tuple(before))
@@ -132,8 +139,26 @@ def _lines(events: Sequence[tuple[float, Tree]], failure: str | None, end_s: flo
 
 
 def _key(event: Tree, ids: AbstractSet[str]) -> str:
-    """Return the event without its ids, sounds and fractional numbers."""
-    return json.dumps(_bare(event, ids), sort_keys=True)
+    """Return the event without its ids, sounds and fractional numbers, and what was heard of a stopped reply."""
+    return json.dumps(_bare(_unheard(event), ids), sort_keys=True)
+
+
+def words_of(item: Tree) -> str:
+    """Return what a message says, or what was heard of it."""
+    words = (part.get("text") or part.get("transcript") or "" for part in item["parts"])
+    return " ".join(word for word in words if word)
+
+
+def _heard(event: Tree) -> list[str]:
+    return words_of(event["item"]).split() if _stopped(event) else []
+
+
+def _unheard(event: Tree) -> Tree:
+    return event | {"item": event["item"] | {"parts": []}} if _stopped(event) else event
+
+
+def _stopped(event: Tree) -> bool:
+    return bool(event["$"] == "ResponseEnded" and event["status"] == "cancelled")
 
 
 def _bare(tree: Tree, ids: AbstractSet[str]) -> Tree:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from assistant.record.compare import Line, Mark, Pair
+from assistant.record.compare import Line, Mark, Pair, words_of
 from assistant.record.format import Tree
 from assistant.record.replay import Replayed
 from assistant.record.stored import Stored
@@ -88,11 +88,11 @@ def describe(line: Line) -> str:  # noqa: PLR0911, PLR0912 - one for each kind o
         case {"$": "ResponseAudio"}:
             return f"reply is heard: {line.sound_s:.2f} s of sound"
         case {"$": "ResponseEnded", "status": "cancelled", "reason": "turn_detected", "item": item}:
-            return f"reply interrupted; heard of it: “{_words(item)}”"
+            return f"reply interrupted; heard of it: “{words_of(item)}”"
         case {"$": "ResponseEnded", "status": status, "error_message": message}:
             return f"reply {status}" + (f": {message}" if message else "")
         case {"$": "ItemAdded", "item": item}:
-            return f"message of the {item['role']}" + (f": “{_words(item)}”" if _words(item) else "")
+            return f"message of the {item['role']}" + (f": “{words_of(item)}”" if words_of(item) else "")
         case {"$": "TurnTimed", "timings": timings}:
             moments = (
                 f"{name.removesuffix('_s')} {at:.4g}" for name, at in timings.items() if isinstance(at, int | float)
@@ -103,11 +103,6 @@ def describe(line: Line) -> str:  # noqa: PLR0911, PLR0912 - one for each kind o
         case values:
             shown = (f"{name}={value}" for name, value in values.items() if isinstance(value, str | float | int))
             return " ".join(shown).removeprefix("$=")
-
-
-def _words(item: Tree) -> str:
-    words = (part.get("text") or part.get("transcript") or "" for part in item["parts"])
-    return " ".join(word for word in words if word)
 
 
 def as_json(stored: Stored, replayed: Replayed, pairs: Sequence[Pair], turn: Mapping[str, object]) -> Tree:

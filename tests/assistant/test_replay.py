@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from assistant.record import format as stored_format
-from assistant.record.compare import Pair, compare
+from assistant.record.compare import Pair, compare, words_of
 from assistant.record.reading import folders, read
 from assistant.record.replay import replay
 from assistant.record.stored import ReplayError, Stored
@@ -299,6 +299,20 @@ def test_an_id_that_stands_for_another_message_is_a_difference(tmp_path: Path) -
     pairs = compare(stored, done, {})
     assert "changed" in {pair.mark for pair in pairs}
     assert "was that of something else" in "\n".join(timeline(stored, done, pairs))
+
+
+@pytest.mark.parametrize(("fewer", "same"), [(1, True), (2, False)])
+def test_a_machine_that_was_late_had_said_a_word_less_of_a_reply_that_was_stopped(
+    tmp_path: Path, fewer: int, same: bool
+) -> None:
+    stored = read(record(tmp_path, talk(), barge_in))
+    done = replay(stored)
+    (stopped,) = (event for _, event in done.events if event["$"] == "ResponseEnded" and event["status"] == "cancelled")
+    heard = words_of(stopped["item"])
+    stopped["item"]["parts"] = [{"$": "Text", "text": " ".join(heard.split()[:-fewer])}]
+    pairs = compare(stored, done, {})
+    assert (differ(pairs) == 0) is same
+    assert (f"heard of it: “{heard}”" in "\n".join(timeline(stored, done, pairs))) is not same
 
 
 def test_what_nothing_answers_is_named(tmp_path: Path) -> None:
