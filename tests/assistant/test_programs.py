@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from assistant.config import ConfigError, load
@@ -28,6 +28,7 @@ def test_so_many_a_minute():
 
 
 @given(st.integers(1, 5), st.lists(st.floats(0, 20), max_size=60))
+@example(1, [1.9367997225837161, 20.0, 20.0, 20.0])  # a minute, but for the rounding
 def test_never_more_in_any_minute(limit, gaps):
     tally, now, begun = Tally(requests_a_minute=limit), 0.0, []
     for gap in gaps:

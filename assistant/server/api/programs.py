@@ -37,7 +37,7 @@ class Tally:
 
     def wait_s(self, now: float) -> float | None:
         """Return how long the next request has to wait, None where it may begin."""
-        while self._begun and self._begun[0] <= now - _MINUTE_S:
+        while self._begun and self._begun[0] + _MINUTE_S <= now:
             self._begun.popleft()
         if self.requests_a_minute is not None and len(self._begun) >= self.requests_a_minute:
             return self._begun[0] + _MINUTE_S - now if self._begun else _MINUTE_S
