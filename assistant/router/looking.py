@@ -247,7 +247,7 @@ async def without_pictures(request: ChatRequest) -> ChatRequest:
         for number, message in enumerate(request.messages)
     ]
     last = request.messages[-1]
-    return replace(request, messages=tuple(messages), illustrated=last if last.pictures else request.illustrated)
+    return replace(request, messages=tuple(messages), illustrated=last if last.pictures else None)
 
 
 def told(scene: Scene | Unseen) -> str:

@@ -167,16 +167,12 @@ async def scripted(
 
 async def _cut(made: list[ServerConnection], server: Server) -> None:
     """End every connection: the server forgets whoever comes while it closes, and waits ten seconds for the silent."""
-    while True:
+    closed = asyncio.ensure_future(server.wait_closed())
+    while not closed.done():
         for connection in made:
             if connection.state is not State.OPEN:
                 connection.transport.abort()
-        try:
-            async with asyncio.timeout(0.1):
-                await server.wait_closed()
-            break
-        except TimeoutError:
-            continue
+        await asyncio.wait([closed], timeout=0.1)
     for _ in range(5):  # turns of the loop: from an accepted socket to the connection that is made of it
         await asyncio.sleep(0)
     for connection in made:

@@ -1,6 +1,5 @@
 """`parley serve` with the real models, and the official SDK: what a person says is heard, answered and spoken."""
 
-import base64
 import json
 import re
 import signal
@@ -13,10 +12,11 @@ import numpy as np
 import pytest
 
 from audio.pcm import from_pcm16
-from tests.conftest import SPEECH
+from clients.showing import read_pictures
 from tests.e2e.fakes import silence
 from tests.e2e.test_openai_sdk import WEATHER, answer_calls, append, converse, only, sound, until_done
 from tests.e2e.test_wire_extent import PNG
+from tests.vision.pictures import IMAGES
 
 pytestmark = [pytest.mark.e2e, pytest.mark.models, pytest.mark.timeout(300)]
 
@@ -136,7 +136,7 @@ def test_a_transcription_session_tells_how_sure_it_is(server, clip):
     assert "".join(said) == done.transcript or len(said) == 1
 
 
-CAT = f"data:image/jpeg;base64,{base64.b64encode((SPEECH.parent / 'images' / 'cat_chelsea.jpg').read_bytes()).decode()}"
+(CAT,) = read_pictures([IMAGES / "cat_chelsea.jpg"])
 
 
 @pytest.mark.parametrize(("picture", "says"), [(CAT, "a cat"), (PNG, "nothing that has a known name")])
