@@ -16,6 +16,7 @@ BLOCK_S: Final = 0.02
 _KEPT_BLOCKS: Final = 50
 _QUEUED_S: Final = 60.0
 _STALL_S: Final = 2.0
+_START_S: Final = 10.0  # PulseAudio may take 2 s to the first block, a Bluetooth headset longer
 
 
 class DeviceError(Exception):
@@ -38,6 +39,7 @@ class Microphone:
         self._device = device
         self._blocks: deque[Samples] = deque(maxlen=_KEPT_BLOCKS)
         self._ready = asyncio.Event()
+        self._heard = False
         self._gone = False
 
     async def __aenter__(self) -> Self:
@@ -74,7 +76,7 @@ class Microphone:
     async def read(self) -> Samples:
         """Return the next block. Raises DeviceError when the device is unplugged or falls silent for good."""
         try:
-            async with asyncio.timeout(_STALL_S):
+            async with asyncio.timeout(_STALL_S if self._heard else _START_S):
                 while not self._blocks and not self._gone:
                     self._ready.clear()
                     await self._ready.wait()
@@ -83,7 +85,11 @@ class Microphone:
         if not self._blocks:
             raise DeviceError(
                 "The microphone stopped delivering sound. Plug it in again, or name another with --input."
+                if self._heard
+                else "The microphone delivers no sound. Another program may hold it: close that, or name another with "
+                "--input (`parley talk --devices` lists them)."
             )
+        self._heard = True
         return self._blocks.popleft()
 
     def _take(self, samples: Samples) -> None:

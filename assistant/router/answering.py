@@ -16,6 +16,7 @@ from assistant.router.continuing import Joint, Told, request_to_continue
 from assistant.router.decision import Choice
 from assistant.router.pump import Pump
 from assistant.router.sending import text_tokens
+from assistant.store.database import StoreError
 from pipeline.engines import Bridge, ChatRequest, Finish, Generated, Routed, TakenBack, TextDelta, ToolCall
 from pipeline.errors import ParleyError
 
@@ -281,7 +282,9 @@ class Answering:
     def _fail(self, error: Exception, asked: _Asked | None = None) -> None:
         choice = asked.choice if asked else self.by
         assert choice is not None
-        log.warning("%s could not answer: %s.", choice.candidate.name, type(error).__name__)
+        # Another error's message may quote what was said.
+        why = str(error) if isinstance(error, StoreError) else f"{type(error).__name__}."
+        log.warning("%s could not answer: %s", choice.candidate.name, why)
         self._error = error
         self._failed.append(choice)
         alone = not any(each.candidate.place != "device" for each in self._left)

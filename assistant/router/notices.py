@@ -9,6 +9,8 @@ class Notice(StrEnum):
 
     OFFLINE = "offline"
     """A better model would have answered; none can be reached."""
+    UNRECORDED = "unrecorded"
+    """A better model would have answered; the ledger can't be written, and nothing leaves without an entry."""
     BUDGET = "budget"
     """A better model would have answered; it would cost too much."""
     BLIND = "blind"
@@ -24,6 +26,15 @@ _WORDS: Final[dict[Notice, dict[str, str]]] = {
         "it": "Ora sono offline, quindi rispondo da solo.",
         "nl": "Ik ben nu offline, dus ik antwoord zelf.",
         "pt": "Agora estou sem ligação, por isso respondo eu.",
+    },
+    Notice.UNRECORDED: {
+        "en": "I can't note down what I send right now, so I send nothing, and this answer is my own.",
+        "de": "Ich kann gerade nicht aufschreiben, was ich sende, also sende ich nichts und antworte selbst.",
+        "fr": "Je ne peux pas noter ce que j'envoie, alors je n'envoie rien et je réponds moi-même.",
+        "es": "Ahora no puedo anotar lo que envío, así que no envío nada y respondo yo.",
+        "it": "Ora non posso annotare ciò che invio, quindi non invio nulla e rispondo da solo.",
+        "nl": "Ik kan nu niet opschrijven wat ik verstuur, dus ik verstuur niets en antwoord zelf.",
+        "pt": "Agora não posso anotar o que envio, por isso não envio nada e respondo eu.",
     },
     Notice.BUDGET: {
         "en": "The budget for the better model is used up, so a cheaper one answers.",

@@ -19,6 +19,7 @@ from assistant.router.policy import decide
 from assistant.router.sending import Errand, Sender
 from assistant.router.tools import ASK_EXPERT, MOST_ROUNDS, ServerTool, offered, result
 from assistant.router.withholding import without
+from assistant.store.database import StoreError
 from pipeline.engines import (
     Bridge,
     ChatMessage,
@@ -82,6 +83,7 @@ class RoutedTurn:
         self._committed = False
         self._bridge_said = ""
         self._notice: Notice | None = None
+        self._unrecorded = False
 
     async def answer(self) -> AsyncGenerator[Generated, None]:
         """Yield the answer. The server's own functions are run in between; the client's calls are its own business."""
@@ -187,12 +189,17 @@ class RoutedTurn:
 
     async def _watch(self, stream: AsyncGenerator[Generated, None]) -> AsyncGenerator[Generated, None]:
         reached = False
-        async with aclosing(stream):
-            async for piece in stream:
-                if not reached:
-                    reached = True
-                    self._conversations.over(Notice.OFFLINE)
-                yield piece
+        try:
+            async with aclosing(stream):
+                async for piece in stream:
+                    if not reached:
+                        reached = True
+                        self._conversations.over(Notice.OFFLINE)
+                        self._conversations.over(Notice.UNRECORDED)
+                    yield piece
+        except StoreError:
+            self._unrecorded = True
+            raise
 
     def routed(self, choice: Choice, reason: str) -> Routed:
         """Return who answers from here on, and why."""
@@ -234,7 +241,8 @@ class RoutedTurn:
         request = turn.request
         if not request.asker.session or (request.sampling is not None and request.sampling.schema is not None):
             return None
-        notice = Notice.OFFLINE if self._offline(choice, failed) else self._over_budget(choice)
+        alone = Notice.UNRECORDED if self._unrecorded else Notice.OFFLINE
+        notice = alone if self._offline(choice, failed) else self._over_budget(choice)
         if notice is None or notice in turn.conversation.told:
             return None
         self._notice = notice

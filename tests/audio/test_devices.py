@@ -143,13 +143,42 @@ def test_an_unplugged_microphone_is_a_sentence(portaudio) -> None:
 
 
 def test_a_microphone_that_falls_silent_for_good_is_a_sentence(portaudio, monkeypatch) -> None:
-    portaudio()
+    fake = portaudio()
     monkeypatch.setattr("audio.devices._STALL_S", 0.01)
 
     async def main() -> None:
         async with Microphone() as microphone:
+            hear(fake, np.full(480, 0.25))
+            await microphone.read()
             with pytest.raises(DeviceError, match="stopped delivering sound"):
                 await microphone.read()
+
+    asyncio.run(main())
+
+
+def test_a_microphone_that_never_delivers_is_a_sentence(portaudio, monkeypatch) -> None:
+    portaudio()
+    monkeypatch.setattr("audio.devices._START_S", 0.01)
+
+    async def main() -> None:
+        async with Microphone() as microphone:
+            with pytest.raises(DeviceError, match="delivers no sound"):
+                await microphone.read()
+
+    asyncio.run(main())
+
+
+def test_a_microphone_may_take_its_time_to_begin(portaudio, monkeypatch) -> None:
+    fake = portaudio()
+    monkeypatch.setattr("audio.devices._STALL_S", 0.0)
+
+    async def main() -> None:
+        async with Microphone() as microphone:
+            first = asyncio.create_task(microphone.read())
+            for _ in range(5):
+                await asyncio.sleep(0)
+            hear(fake, np.full(480, 0.25))
+            assert np.allclose(await first, 0.25)
 
     asyncio.run(main())
 

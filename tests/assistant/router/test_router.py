@@ -10,6 +10,7 @@ from assistant.record.virtual_time import run
 from assistant.router.decision import PRESETS
 from assistant.router.kinds import Guess, Kind
 from assistant.router.tools import ServerTool
+from assistant.store.database import StoreError
 from pipeline.engines import (
     Adjusted,
     Asker,
@@ -397,6 +398,24 @@ def test_everything_down_is_said_once_for_each_outage() -> None:
 
     offline = "I'm offline right now, so this answer is my own. I think so."
     assert run(script()) == [offline, "I think so.", offline, PARIS, offline, "I think so."]
+
+
+def test_a_ledger_that_cannot_be_written_is_not_called_offline(caplog: pytest.LogCaptureFixture) -> None:
+    cloud = ScriptedBackend(error=StoreError("The disk is full: free some space on it."))
+    router = routing(cloud)
+
+    async def script() -> list[str]:
+        said = [(await listen(router, asks(FACT))).text, (await listen(router, asks(FACT))).text]
+        cloud.error = None
+        said.append((await listen(router, asks(FACT))).text)
+        cloud.error = CutError()
+        said.append((await listen(router, asks(FACT))).text)
+        return said
+
+    alone = "I can't note down what I send right now, so I send nothing, and this answer is my own. I think so."
+    offline = "I'm offline right now, so this answer is my own. I think so."
+    assert run(script()) == [alone, "I think so.", PARIS, offline]
+    assert "cloud could not answer: The disk is full: free some space on it." in caplog.text
 
 
 def test_an_outage_that_makes_no_difference_is_not_mentioned() -> None:
