@@ -71,6 +71,7 @@ class EmbeddedLlm:
             control = _Control(Path(folder) / _SOCKET)
             self._template = Template(control.render)
             read = self._begin(control, beginning) if beginning else 0
+        self._beginning = tuple(beginning)
         self._slots = Slots(max(parallel, _SLOTS), rendered(beginning), read)
         self._threads = ThreadPoolExecutor(max(parallel, _SLOTS), thread_name_prefix="llm")
         self._closing = threading.Event()
@@ -79,7 +80,7 @@ class EmbeddedLlm:
 
     async def warm(self) -> None:
         """Touch every weight once, so that the first answer doesn't wait for the disk."""
-        await self._read([ChatMessage("user", "Hello")])
+        await self._read([*self._beginning, ChatMessage("user", "Hello")])
 
     async def prefill(self, request: ChatRequest) -> float | None:
         """Read the messages now, so that a `stream` that begins with them starts sooner.

@@ -273,7 +273,8 @@ class TestExpectation:
 
     def test_every_conversation_begins_with_what_was_read_once(self, model_path: Callable[[str], Path]) -> None:
         async def talk(llm: EmbeddedLlm) -> list[Finish]:
-            topics = ("cats", "tea", "rain", "ships")
+            await llm.warm()
+            topics = ("cats", "tea", "rain", "ships", "trains", "bees", "snow", "bread")
             asked = [ask(llm, SYSTEM, ChatMessage("user", f"Tell me about {topic}."), max_tokens=4) for topic in topics]
             return [finish for _, finish in await asyncio.gather(*asked)]
 
