@@ -37,7 +37,7 @@ class Conversations:
             self._known.popitem(last=False)
         return conversation
 
-    def over(self, notice: Notice) -> None:
-        """Note that something has passed: when it comes again, it is told again."""
+    def over(self, *notices: Notice) -> None:
+        """Note that these have passed: what comes again is told again."""
         for conversation in self._known.values():
-            conversation.told.discard(notice)
+            conversation.told.difference_update(notices)

@@ -83,7 +83,7 @@ class RoutedTurn:
         self._committed = False
         self._bridge_said = ""
         self._notice: Notice | None = None
-        self._unrecorded = False
+        self._alone = Notice.OFFLINE  # what is told where nobody elsewhere could be asked
 
     async def answer(self) -> AsyncGenerator[Generated, None]:
         """Yield the answer. The server's own functions are run in between; the client's calls are its own business."""
@@ -194,11 +194,10 @@ class RoutedTurn:
                 async for piece in stream:
                     if not reached:
                         reached = True
-                        self._conversations.over(Notice.OFFLINE)
-                        self._conversations.over(Notice.UNRECORDED)
+                        self._conversations.over(Notice.OFFLINE, Notice.UNRECORDED)
                     yield piece
         except StoreError:
-            self._unrecorded = True
+            self._alone = Notice.UNRECORDED
             raise
 
     def routed(self, choice: Choice, reason: str) -> Routed:
@@ -241,8 +240,7 @@ class RoutedTurn:
         request = turn.request
         if not request.asker.session or (request.sampling is not None and request.sampling.schema is not None):
             return None
-        alone = Notice.UNRECORDED if self._unrecorded else Notice.OFFLINE
-        notice = alone if self._offline(choice, failed) else self._over_budget(choice)
+        notice = self._alone if self._offline(choice, failed) else self._over_budget(choice)
         if notice is None or notice in turn.conversation.told:
             return None
         self._notice = notice

@@ -142,27 +142,21 @@ def test_an_unplugged_microphone_is_a_sentence(portaudio) -> None:
     asyncio.run(main())
 
 
-def test_a_microphone_that_falls_silent_for_good_is_a_sentence(portaudio, monkeypatch) -> None:
+@pytest.mark.parametrize(
+    ("blocks", "patience", "why"), [(1, "_STALL_S", "stopped delivering sound"), (0, "_START_S", "delivers no sound")]
+)
+def test_a_microphone_that_is_silent_for_good_is_a_sentence(
+    portaudio, monkeypatch, blocks: int, patience: str, why: str
+) -> None:
     fake = portaudio()
-    monkeypatch.setattr("audio.devices._STALL_S", 0.01)
+    monkeypatch.setattr(f"audio.devices.{patience}", 0.01)
 
     async def main() -> None:
         async with Microphone() as microphone:
-            hear(fake, np.full(480, 0.25))
-            await microphone.read()
-            with pytest.raises(DeviceError, match="stopped delivering sound"):
+            for _ in range(blocks):
+                hear(fake, np.full(480, 0.25))
                 await microphone.read()
-
-    asyncio.run(main())
-
-
-def test_a_microphone_that_never_delivers_is_a_sentence(portaudio, monkeypatch) -> None:
-    portaudio()
-    monkeypatch.setattr("audio.devices._START_S", 0.01)
-
-    async def main() -> None:
-        async with Microphone() as microphone:
-            with pytest.raises(DeviceError, match="delivers no sound"):
+            with pytest.raises(DeviceError, match=why):
                 await microphone.read()
 
     asyncio.run(main())

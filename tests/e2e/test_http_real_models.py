@@ -4,7 +4,6 @@ import asyncio
 import io
 import re
 import time
-from difflib import SequenceMatcher
 from itertools import pairwise
 
 import numpy as np
@@ -14,6 +13,7 @@ from pydantic import BaseModel
 
 from audio.codec import decode
 from audio.pcm import from_pcm16
+from tests.bench.words import errors
 from tests.conftest import SPEECH
 from tests.e2e.fakes import silence
 from tests.e2e.test_openai_http import encoded, wav
@@ -34,10 +34,6 @@ def client(server):
 
 def words(text):
     return re.sub(r"[^a-z ]", "", text.lower()).split()
-
-
-def likeness(said: str, heard: str) -> float:
-    return SequenceMatcher(None, words(said), words(heard), autojunk=False).ratio()
 
 
 class Person(BaseModel):
@@ -100,18 +96,20 @@ def test_a_conversation_that_is_too_long_is_refused(client):
 @pytest.mark.parametrize("kind", ["mp3", "opus", "flac", "wav", "aac"])
 def test_what_is_spoken_is_understood(client, kind):
     text = "The weather is lovely today, and the train leaves at noon."
-    speech = client.audio.speech.create(model="tts-1", voice="alloy", input=text, response_format=kind)
-    written = client.audio.transcriptions.create(model="whisper-1", file=(f"a.{kind}", speech.content))
-    # The voice never says it the same way twice: "at" may sound like "it", and "weather" like "water".
-    assert likeness(text, written.text) >= 0.8
+    said, tries = words(text), []
+    for _ in range(2):
+        speech = client.audio.speech.create(model="tts-1", voice="alloy", input=text, response_format=kind)
+        written = client.audio.transcriptions.create(model="whisper-1", file=(f"a.{kind}", speech.content))
+        tries.append(words(written.text))
+    # The voice never says it the same way twice: "at" may sound like "it", and now and then "weather" like "water" too.
+    assert any(len(heard) == len(said) and errors(said, heard) <= 1 for heard in tries), tries
 
 
 def test_speech_at_twice_the_speed_is_understood(client):
-    # A voice says a sentence in another way each time, now and then as "the weather's lovely": half of them must be
-    # understood, but for a word.
+    # A voice says a sentence in another way each time, one time in ten as "the weather's lovely": half must be whole.
     text = "The weather is lovely today."
-    alike, length = [], {1.0: 0, 2.0: 0}
-    for _ in range(6):
+    tries, length = [], {1.0: 0, 2.0: 0}
+    for _ in range(12):
         spoken = {
             speed: client.audio.speech.create(
                 model="tts-1", voice="alloy", input=text, response_format="wav", speed=speed
@@ -121,9 +119,9 @@ def test_speech_at_twice_the_speed_is_understood(client):
         for speed, sound in spoken.items():
             length[speed] += len(sound)
         heard = client.audio.transcriptions.create(model="whisper-1", file=("a.wav", spoken[2.0])).text
-        alike.append(likeness(text, heard))
+        tries.append(words(heard))
     assert length[2.0] < 0.6 * length[1.0]
-    assert sorted(alike)[3] >= 0.8, alike
+    assert tries.count(words(text)) >= 6, tries
 
 
 def test_speech_is_sent_while_it_is_made(client):
