@@ -127,6 +127,7 @@ class Llm(_Section):
 
     engine: Literal["llama.cpp"]
     model: str
+    judge: str
     threads: int = Field(ge=0)
     context_tokens: int = Field(ge=512)
     parallel: int = Field(ge=1)
@@ -330,7 +331,10 @@ class Config(_Section):
         wanted.append(self.stt.model)
         if self.live.engine != "none":
             wanted.append(self.live.model)
-        wanted += [self.llm.model, self.tts.model]
+        wanted.append(self.llm.model)
+        if self.llm.judge != "none":
+            wanted.append(self.llm.judge)
+        wanted.append(self.tts.model)
         wanted += self.vision.models()
         if self.embeddings.engine != "none":
             wanted.append(self.embeddings.model)

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Protocol, TypeVar, assert_never
+from typing import TYPE_CHECKING, Protocol, TypeVar, assert_never
 
 from assistant.config import Config
 from assistant.cpu import cores, give_back_memory
@@ -16,6 +16,9 @@ from pipeline.engines import Engines, Eyes, LanguageModel, SpeechToText, TextToS
 from pipeline.history import prompt
 from pipeline.lanes import Lanes
 from vision.types import Code, Pixels
+
+if TYPE_CHECKING:
+    from assistant.llm.embedded import EmbeddedLlm
 
 # ruff: noqa: PLC0415 - see above
 
@@ -62,7 +65,7 @@ async def build(config: Config, store: Store) -> AsyncIterator[Engines]:
 async def language_model(config: Config, store: Store) -> AsyncIterator[LanguageModel]:
     """Load the language model alone. Raises MissingModel when it isn't on this machine."""
     folder = await asyncio.to_thread(store.path, config.llm.model)
-    model = await asyncio.to_thread(_llm, config, {config.llm.model: folder})
+    model = await asyncio.to_thread(_embedded, config, folder)
     try:
         yield model
     finally:
@@ -151,18 +154,35 @@ def _llm(config: Config, folders: dict[str, Path]) -> _Llm:
     settings = config.llm
     match settings.engine:
         case "llama.cpp":
+            model = _embedded(config, folders[settings.model])
+            if settings.judge in {"none", settings.model}:
+                return model
             from assistant.llm.embedded import EmbeddedLlm
+            from assistant.llm.judged import JUDGE_BEGINNING, JUDGE_TOKENS, Judged
 
-            first = config.settings()
-            return EmbeddedLlm(
-                folders[settings.model],
-                threads=settings.threads or max(1, cores() - 1),
-                context_tokens=settings.context_tokens,
+            judge = EmbeddedLlm(
+                folders[settings.judge],
+                threads=1,
+                context_tokens=JUDGE_TOKENS,
                 parallel=settings.parallel,
-                beginning=prompt([], first.instructions, max_chars=first.max_history_chars),
+                beginning=JUDGE_BEGINNING,
             )
+            return Judged(model, judge)
         case _ as never:
             assert_never(never)
+
+
+def _embedded(config: Config, folder: Path) -> "EmbeddedLlm":
+    from assistant.llm.embedded import EmbeddedLlm
+
+    settings, first = config.llm, config.settings()
+    return EmbeddedLlm(
+        folder,
+        threads=settings.threads or max(min(2, cores()), cores() - 1),
+        context_tokens=settings.context_tokens,
+        parallel=settings.parallel,
+        beginning=prompt([], first.instructions, max_chars=first.max_history_chars),
+    )
 
 
 def _tts(config: Config, folders: dict[str, Path]) -> _Tts:

@@ -343,6 +343,8 @@ class ChatRequest:
     spoken: bool = False
     """The answer is spoken clause by clause, and a person waits for it; otherwise its text is delivered as it comes."""
     asker: Asker = Asker()
+    urgent: bool = field(default=False, compare=False, repr=False)
+    """The user has paused: of a `prefill`, nothing but how finished the words are is worth waiting for."""
     view: View | None = field(default=None, compare=False, repr=False)
     """What the user shows; None where nobody can see."""
     illustrated: ChatMessage | None = field(default=None, compare=False, repr=False)

@@ -113,6 +113,9 @@ class Floor:
         self._ahead: _Turn | None = None  # prepared: nobody knows of it yet
         self.discarded = 0
         """Turns that were prepared in vain since the last commit."""
+        self.begun = asyncio.Event()
+        """Whether the answer that was begun last is being thought of, as far as one was."""
+        self.begun.set()
         self._waiting: Utterance | None = None  # committed; waits for its words, or for the reply before it
         self._committed: str | None = None  # the utterance that was committed last
         self._replying: _Turn | None = None  # has the floor
@@ -160,6 +163,7 @@ class Floor:
         if turn is not None:
             self.discarded += 1
             await turn.stop()
+            self.begun.set()
 
     async def commit(self, utterance: Utterance, *, interrupt: bool) -> None:
         """Answer the utterance as soon as its words are known; `interrupt`: a reply under way ends for it."""
@@ -380,6 +384,8 @@ class Floor:
         turn = next((t for t in (self._ahead, self._replying) if t and t.number == output.turn), None)
         if turn is None:
             return
+        if isinstance(output, Goes | Reached | Done):
+            self.begun.set()
         match output:
             case Reached(what="token"):
                 turn.moments.token = _now()
@@ -483,6 +489,7 @@ class Floor:
         self, told: Brief, settings: Settings, item_id: str | None, question: str | None, moments: Moments
     ) -> _Turn:
         self._numbers += 1
+        self.begun.clear()
         context = self._context
         gate = Gate()
         task = context.spawn(run_turn(self._numbers, told, context.engines, gate, context.post))

@@ -70,7 +70,7 @@ class Settings:
     language: str | None = None
     """Of the user's speech, ISO 639-1; None lets the recogniser decide."""
     transcription_prompt: str = ""
-    trust_logprob: float = -1.25
+    trust_logprob: float = -0.9
     """Transcript.logprob from which on the fast recogniser's words are answered before they have been checked."""
     show_transcript: bool = True
     """Send the client what the user said."""

@@ -9,7 +9,8 @@ the answer was heard.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from typing import Final, assert_never
 
 from audio.types import INPUT_RATE, Samples
@@ -27,7 +28,7 @@ from pipeline.moves import Reads, State
 from pipeline.seeing import Seeing
 from pipeline.settings import Settings
 from pipeline.transcribe import transcribe
-from pipeline.utterance import Utterance, meaning
+from pipeline.utterance import Utterance, meaning, same_words
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,8 @@ _SAME_END_S: Final = 0.1
 """Words of sound that ends so shortly before a pause are the pause's: only its silence is missing."""
 _CHECK_WITHIN_S: Final = 2.0
 """A check waits for more urgent work, but not for ever: the client wants the transcript."""
+_BEGINS_WITHIN_S: Final = 0.5
+"""By then, or soon, an answer is under way if there is going to be one."""
 _GUESSES: Final = 2
 """Answers that are begun in vain while the user speaks, before the next one waits for a pause."""
 _READ_WORDS: Final = 3
@@ -64,6 +67,8 @@ class _SoFar:
     """The words, as last guessed."""
     last: Partial | None = None
     """The last transcript that was made while the user spoke."""
+    steady: bool = False
+    """Whether it has the words of the one before."""
     strays: int = 0
     """Doubtful transcripts in a row with other words than those that an answer is prepared for."""
     fading: bool = False
@@ -72,6 +77,8 @@ class _SoFar:
     """Whether the look under way is the pause's."""
     pause: int | None = None
     """The pause that is weighed."""
+    answering: asyncio.Event = field(default_factory=asyncio.Event)
+    """Whether what was found out is enough for an answer to be under way."""
 
 
 class Understanding:
@@ -136,6 +143,7 @@ class Understanding:
         """Forget what was found in the pause: the user has not finished."""
         self._so_far.pause = None
         self._so_far.adopts = False
+        self._so_far.answering.clear()
         if self._so_far.finding is not None:
             self._so_far.finding.cancel()
             self._so_far.finding = None
@@ -151,6 +159,7 @@ class Understanding:
         utterance.committed = asyncio.get_running_loop().time()
         utterance.audio = self._listening.utterance()
         await self._find()
+        self._so_far.answering.set()
         if self._captions is not None:
             self._captions.end()
         return utterance
@@ -176,7 +185,8 @@ class Understanding:
             await self._context.emit(events.TranscriptDelta(partial.item_id, fresh))
         if partial.item_id != self.utterance.id:
             return
-        self._so_far.last = partial
+        last, self._so_far.last = self._so_far.last, partial
+        self._so_far.steady = last is not None and same_words(last.transcript.text, partial.transcript.text)
         if self._so_far.adopts:
             self._so_far.adopts = False
             await self._adopt(partial)
@@ -248,7 +258,8 @@ class Understanding:
 
     def _looks_finished(self, words: Transcript) -> bool:
         return (
-            self._floor.discarded < _GUESSES
+            self._so_far.steady
+            and self._floor.discarded < _GUESSES
             and finished(words.text, self._so_far.read.get(meaning(words.text))) >= LIKELY
             and self._idle
         )
@@ -261,20 +272,28 @@ class Understanding:
             return
         self._so_far.wanted = words
         if self._floor.prepared(self.utterance, words):
+            self._so_far.answering.set()
             await self._tell()
             return
         await self._floor.discard()
         if self.utterance.committed is None and not self._has_read(words):
             self._start_reading(words.text)
             return
-        if self._so_far.pause is not None or self.utterance.asked or self._looks_finished(words):
+        paused = self._so_far.pause is not None or self.utterance.asked
+        if not self._doubts and (paused or self._looks_finished(words)):
             await self._prepare(words)
         await self._tell()
+
+    @property
+    def _doubts(self) -> bool:
+        """Whether the words are being checked and likely to change: to answer them meanwhile would slow the check."""
+        return self.utterance.fast is not None and self.utterance.words is None
 
     async def _prepare(self, words: Transcript) -> None:
         taking, utterance = self.settings.turn_taking, self.utterance
         if taking.speculate and taking.create_response and utterance.id not in self._conversation.history:
             await self._floor.prepare(utterance, words)
+        self._so_far.answering.set()
 
     async def _tell(self) -> None:
         """Tell the turn-taker how finished the words are."""
@@ -309,6 +328,7 @@ class Understanding:
         # Without its last stop, which is the recogniser's guess: whether one comes next is just the question.
         words = text.rstrip(" .,;:!?…")
         request = reading(settings, self._conversation.history, asker, words, self._seeing.view())
+        request = replace(request, urgent=self.utterance.asked)
         engines = self._context.engines
         try:
             async with engines.lanes.enter(Lane.THOUGHT):
@@ -372,8 +392,15 @@ class Understanding:
     async def _find_checked(
         self, item_id: str, hearing: int, audio: Samples, heard: Transcript | StageError | None
     ) -> None:
-        settings, engines = self.settings, self._context.engines
-        sure = isinstance(heard, Transcript) and self.utterance.trusts(heard)
-        async with engines.lanes.enter(Lane.CHECK if sure else Lane.WORDS, _CHECK_WITHIN_S):
+        settings, engines, answering = self.settings, self._context.engines, self._so_far.answering
+        lane, patience_s = Lane.WORDS, _CHECK_WITHIN_S
+        if isinstance(heard, Transcript) and self.utterance.trusts(heard):
+            lane, patience_s = Lane.CHECK, _CHECK_WITHIN_S - _BEGINS_WITHIN_S
+            # Or it would slip in before the answer begins, and slow its beginning down.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_BEGINS_WITHIN_S):
+                    await answering.wait()
+                    await self._floor.begun.wait()
+        async with engines.lanes.enter(lane, patience_s):
             checked = await transcribe(engines.stt, audio, settings.language, settings.transcription_prompt)
         await self._context.post(Heard(item_id, hearing, checked, len(audio) / INPUT_RATE, checked=True))

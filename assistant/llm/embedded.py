@@ -3,7 +3,6 @@
 import asyncio
 import http.client
 import json
-import math
 import socket
 import tempfile
 import threading
@@ -100,6 +99,10 @@ class EmbeddedLlm:
         finally:
             stop.set()
 
+    def unread(self, request: ChatRequest) -> int:
+        """Return how many characters of the messages nothing has been read of yet, nor is being read."""
+        return self._slots.unread(plain(request.messages, request.toolbox))
+
     def stream(self, request: ChatRequest) -> AsyncGenerator[Generated, None]:
         """Generate the next assistant message: pieces of text, a call of a function at most, then one Finish.
 
@@ -128,9 +131,7 @@ class EmbeddedLlm:
     def _expect(self, prompt: str, messages: Sequence[ChatMessage], stop: threading.Event) -> float | None:
         with self._slots.lend(messages, stop, prefill=True) as slot:
             likely = likely_tokens(self._asking(slot, stop), prompt, _EXPECTED, ignore_eos=True)
-        return (
-            min(_SUREST, sum(math.exp(each["logprob"]) for each in likely if _ends(each["token"]))) if likely else None
-        )
+        return min(_SUREST, sum(probability for token, probability in likely if _ends(token))) if likely else None
 
     async def _read(self, messages: Sequence[ChatMessage]) -> None:
         request = ChatRequest(tuple(messages), max_tokens=1, temperature=0.0)
@@ -394,6 +395,8 @@ def _load(file: Path, threads: int, context_tokens: int, parallel: int, folder: 
     params.cache_idle_slots = False
     params.fit_params = False  # it loads the model twice to measure it
     params.warmup = False
+    # Not mapped into memory: of most weights llama.cpp makes a copy that its kernels like better.
+    params.load_mode = xllamacpp.llama_load_mode.LLAMA_LOAD_MODE_NONE
     params.force_pure_content_parser = True
     params.reasoning_format = xllamacpp.common_reasoning_format.COMMON_REASONING_FORMAT_NONE
     params.hostnames = [str(folder / _SOCKET)]

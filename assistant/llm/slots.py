@@ -65,6 +65,12 @@ class Slots:
                 slot.stop = None
                 self._changed.notify_all()
 
+    def unread(self, messages: Sequence[ChatMessage]) -> int:
+        """Return how many characters of a prompt no slot has read, nor is reading."""
+        text = rendered(messages)
+        with self._changed:
+            return len(text) - max(_shared(slot.text, text) for slot in self._slots)
+
     def _choose(self, text: str, prefill: bool) -> Slot:
         # What is being prefilled, or was told to stop, is worth waiting for: to read a conversation anew takes seconds.
         free = [slot for slot in self._slots if slot.stop is None or slot.stop.is_set() or slot.prefilling]

@@ -60,7 +60,8 @@ def test_models_are_named_once_and_only_when_needed(written: Written) -> None:
         '[turn_detector]\nengine = "none"\n[live]\nengine = "none"\n[embeddings]\nengine = "none"\n'
         '[vision]\nengine = "none"'
     )
-    assert config.models() == ("silero-vad", "moonshine-tiny-en", "qwen2.5-coder-0.5b-iq4", "piper-joe")
+    model, judge = "qwen2.5-coder-0.5b-iq4", "smollm2-135m"
+    assert config.models() == ("silero-vad", "moonshine-tiny-en", model, judge, "piper-joe")
     assert load(profile="tiny").models().count("moonshine-tiny-en") == 1
 
 

@@ -346,6 +346,14 @@ class TestSlots:
         live = self.lend(slots, "Be kind.", "z" * 300, answer="y" * 50)
         assert self.lend(slots, "Be kind.", "w" * 10) == ended != live
 
+    def test_what_no_slot_has_read_is_counted(self) -> None:
+        slots = Slots(2)
+        self.lend(slots, "Be kind.", "Where are")
+        asked = [ChatMessage("system", "Be kind."), ChatMessage("user", "Where are you?")]
+        assert slots.unread(asked) == len(" you?")
+        with slots.lend(asked, threading.Event()):
+            assert slots.unread(asked) == 0, "it is being read"
+
     def test_two_conversations_are_prefilled_side_by_side(self) -> None:
         slots = Slots(2)
         with slots.lend([SYSTEM], threading.Event(), prefill=True) as slot:

@@ -71,7 +71,7 @@ class TestBuild:
                 return names(engines), heard, engines
 
         kinds, heard, engines = asyncio.run(session())
-        assert kinds == ["SileroVad", "SmartTurn", "FasterWhisper", "Moonshine", "EmbeddedLlm", "Piper"]
+        assert kinds == ["SileroVad", "SmartTurn", "FasterWhisper", "Moonshine", "Judged", "Piper"]
         assert "Brooklyn Bridge" in heard
         assert engines.eyes is not None
         with pytest.raises(RuntimeError, match="after shutdown"):

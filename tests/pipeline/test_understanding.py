@@ -107,11 +107,30 @@ def test_unsure_words_wait_for_the_check() -> None:
     assert talk.at(events.TranscriptCompleted) <= talk.at(events.ResponseStarted)
 
 
-def test_unsure_words_that_are_confirmed_are_answered_at_once() -> None:
+def test_unsure_words_are_read_and_not_answered_while_they_are_checked() -> None:
     talk = Conversation(live=quick(logprob=-1.5), stt=ScriptedStt(["What time is it?"], takes_s=0.6), llm=reader())
     talk.hold(one_question)
-    assert prompts(talk) == ["what time is it"]
-    assert talk.at(events.ResponseAudio) == pytest.approx(talk.at(events.ResponseStarted), abs=0.01)
+    assert prompts(talk) == ["What time is it?"]
+    assert talk.llm.prefilled[-1][-1].content == "what time is it"
+    timings = talk.of(events.TurnTimed)[0].timings
+    assert timings.commit_s < timings.transcript_s < timings.first_token_s
+
+
+def test_sure_words_are_checked_when_their_answer_has_been_thought_of() -> None:
+    live, stt = quick({0.0: "", 1.0: "what time is it"}), ScriptedStt(["what tide is it"], takes_s=0.01)
+    llm = reader(prefill_s=0.04, first_s=0.3, word_s=0.1, answers=["It is noon, my friend, and has been for a while."])
+    talk = Conversation(live=live, stt=stt, llm=llm)
+    talk.hold(lambda talk: say_and_wait(talk, 9.0))
+    assert prompts(talk) == ["what time is it"], "a check in between would have found other words in time"
+    assert talk.at(events.TranscriptCompleted) > talk.at(events.ResponseAudio)
+
+
+def test_words_that_change_with_every_look_are_no_guess() -> None:
+    growing = {0.0: "", **{0.1 * count: " ".join(["go"] * count) for count in range(4, 20)}}
+    talk = Conversation(live=quick(growing), llm=reader())
+    talk.hold(one_question)
+    assert len(talk.llm.prompts) == 1
+    assert talk.of(events.TurnTimed)[0].timings.discarded == 0
 
 
 def test_a_check_that_comes_in_time_is_answered_instead() -> None:

@@ -1,0 +1,111 @@
+"""A language model that leaves it to a much smaller one to tell whether a message is over.
+
+That question is asked every few words while somebody speaks, and once more when an answer waits for nothing else. A
+model of 135 million parameters needs a quarter of the time that one of 500 million does for it, and tells as well: of
+70 questions and commands in all their beginnings, it sets the whole ones apart from the others with an area under the
+curve of 0.97 (the larger one, 0.96), and from the places where speakers of recordings pause with 0.98 (0.97).
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import replace
+from typing import Final
+
+from assistant.llm.embedded import EmbeddedLlm
+from pipeline.endings import LIKELY
+from pipeline.engines import ChatMessage, ChatRequest, Generated
+
+log = logging.getLogger(__name__)
+
+JUDGE_TOKENS: Final = 512
+"""What a judge must be able to hold of one conversation."""
+
+_EXAMPLES: Final = """You are a voice assistant. Examples:
+Turn on the lamp.
+Is the window open?
+What time is it?
+Tell me a joke.
+Stop.
+How far is the moon?
+Play some music in the kitchen.
+Thank you.
+What is the weather in London?
+I'd like a large coffee with milk.
+Who wrote Hamlet?
+Set a timer for ten minutes.
+Yes, please.
+Can you help me write a letter?
+What should I eat tonight?"""
+"""A model that has seen what is said to assistants finds a short command finished."""
+JUDGE_BEGINNING: Final = (ChatMessage("system", _EXAMPLES),)
+
+_BEFORE_CHARS: Final = 200
+"""Of the assistant's last words: "Paris." is a whole message after a question."""
+_LAST_CHARS: Final = 600
+"""Of a long message: more the judge can't hold."""
+_WORTH_READING: Final = 16
+"""Characters, some three words: as many as take no longer to read together with the last ones than those alone."""
+
+
+class Judged:
+    """`model` answers; `judge` tells how finished an English message is."""
+
+    def __init__(self, model: EmbeddedLlm, judge: EmbeddedLlm) -> None:
+        self._model = model
+        self._judge = judge
+        self._ahead: asyncio.Task[float | None] | None = None
+
+    takes_pictures: Final = False
+
+    async def warm(self) -> None:
+        """Touch every weight once."""
+        await self._model.warm()
+        await self._judge.warm()
+
+    async def prefill(self, request: ChatRequest) -> float | None:
+        """Have the messages read, and return the probability that a user's message ends where they end.
+
+        The model reads along every few words, and nobody waits for it.
+        """
+        last = request.messages[-1] if request.messages else None
+        if last is None or last.role != "user" or not _is_english(last.content, request.asker.language):
+            return await self._model.prefill(request)
+        finished = await self._judge.prefill(ChatRequest(_shown(request.messages)))
+        if not request.urgent and finished is not None and finished < LIKELY:
+            self._read_ahead(request, last.content)  # what may be all of it will be read by who answers it
+        return finished
+
+    def stream(self, request: ChatRequest) -> AsyncGenerator[Generated, None]:
+        """Let the model answer."""
+        return self._model.stream(request)
+
+    def close(self) -> None:
+        """Free both. Blocks for a fraction of a second."""
+        self._judge.close()
+        self._model.close()
+
+    def _read_ahead(self, request: ChatRequest, words: str) -> None:
+        """Let the model read all but the last word, which may become another, if that is worth a pass of its own."""
+        if self._ahead is not None and not self._ahead.done():
+            return
+        known = replace(request, messages=(*request.messages[:-1], ChatMessage("user", words.rpartition(" ")[0])))
+        if self._model.unread(known) >= _WORTH_READING:
+            self._ahead = asyncio.create_task(self._model.prefill(known))
+            self._ahead.add_done_callback(_read)
+
+
+def _read(ahead: asyncio.Task[float | None]) -> None:
+    if not ahead.cancelled() and (error := ahead.exception()) is not None:
+        log.warning("The question could not be read ahead: %s", type(error).__name__)
+
+
+def _shown(messages: Sequence[ChatMessage]) -> tuple[ChatMessage, ...]:
+    """Return what the judge sees of a conversation."""
+    said = [message.content for message in messages[:-1] if message.role == "assistant"]
+    before = [ChatMessage("user", "Hello."), ChatMessage("assistant", said[-1][-_BEFORE_CHARS:])] if said else []
+    return (*JUDGE_BEGINNING, *before, ChatMessage("user", messages[-1].content[-_LAST_CHARS:]))
+
+
+def _is_english(words: str, language: str | None) -> bool:
+    return words.isascii() if language is None else language == "en"
