@@ -119,7 +119,7 @@ def test_unsure_words_are_read_and_not_answered_while_they_are_checked() -> None
 def test_sure_words_are_checked_when_their_answer_has_been_thought_of() -> None:
     live, stt = quick({0.0: "", 1.0: "what time is it"}), ScriptedStt(["what tide is it"], takes_s=0.01)
     llm = reader(prefill_s=0.04, first_s=0.3, word_s=0.1, answers=["It is noon, my friend, and has been for a while."])
-    talk = Conversation(live=live, stt=stt, llm=llm)
+    talk = Conversation(turn=ScriptedTurnDetector(takes_s=0.01), live=live, stt=stt, llm=llm)
     talk.hold(lambda talk: say_and_wait(talk, 9.0))
     assert prompts(talk) == ["what time is it"], "a check in between would have found other words in time"
     assert talk.at(events.TranscriptCompleted) > talk.at(events.ResponseAudio)
