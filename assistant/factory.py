@@ -158,13 +158,13 @@ def _llm(config: Config, folders: dict[str, Path]) -> _Llm:
             if settings.judge in {"none", settings.model}:
                 return model
             from assistant.llm.embedded import EmbeddedLlm
-            from assistant.llm.judged import JUDGE_BEGINNING, JUDGE_TOKENS, Judged
+            from assistant.llm.judged import JUDGE_BEGINNING, JUDGE_PARALLEL, JUDGE_TOKENS, Judged
 
             judge = EmbeddedLlm(
                 folders[settings.judge],
                 threads=1,
                 context_tokens=JUDGE_TOKENS,
-                parallel=settings.parallel,
+                parallel=JUDGE_PARALLEL,
                 beginning=JUDGE_BEGINNING,
             )
             return Judged(model, judge)
@@ -178,11 +178,16 @@ def _embedded(config: Config, folder: Path) -> "EmbeddedLlm":
     settings, first = config.llm, config.settings()
     return EmbeddedLlm(
         folder,
-        threads=settings.threads or max(min(2, cores()), cores() - 1),
+        threads=settings.threads or _model_threads(),
         context_tokens=settings.context_tokens,
         parallel=settings.parallel,
         beginning=prompt([], first.instructions, max_chars=first.max_history_chars),
     )
+
+
+def _model_threads() -> int:
+    """Return how many threads the language model gets: of two cores both, of more all but one."""
+    return max(min(2, cores()), cores() - 1)
 
 
 def _tts(config: Config, folders: dict[str, Path]) -> _Tts:

@@ -19,9 +19,9 @@ LIKELY: Final = 0.2
 
 _SOUND_WEIGHT: Final = 0.4
 """Of how it sounds against what it says: a voice that breaks off often sounds finished."""
-_SURE: Final = 1.5
+_SURE: Final = 1.25
 """Evidence (log odds) from which on the shortest silence is enough."""
-_UNLIKELY: Final = -6.0
+_UNLIKELY: Final = -5.0
 """Evidence up to which only the longest silence is."""
 _CERTAIN: Final = 0.999
 WHOLE: Final = 1.0

@@ -18,26 +18,26 @@ from pipeline.engines import ChatMessage, ChatRequest, Generated
 
 log = logging.getLogger(__name__)
 
-JUDGE_TOKENS: Final = 512
+JUDGE_TOKENS: Final = 1024
 """What a judge must be able to hold of one conversation."""
+JUDGE_PARALLEL: Final = 2
+"""Conversations of that length at once; there is room for the beginnings of all."""
 
-_EXAMPLES: Final = """You are a voice assistant. Examples:
-Turn on the lamp.
-Is the window open?
-What time is it?
-Tell me a joke.
-Stop.
-How far is the moon?
-Play some music in the kitchen.
-Thank you.
-What is the weather in London?
-I'd like a large coffee with milk.
-Who wrote Hamlet?
-Set a timer for ten minutes.
-Yes, please.
-Can you help me write a letter?
-What should I eat tonight?"""
-"""A model that has seen what is said to assistants finds a short command finished."""
+_EXAMPLES: Final = """\
+You are Parley, a friendly voice assistant. Answer in one or two short, plain sentences. \
+You have no clock, no internet and no devices. Examples:
+Turn on the lamp. - Sorry, I cannot control devices.
+Is the window open? - Sorry, I have no devices.
+What time is it? - Sorry, I have no clock.
+What day is today? - Sorry, I have no calendar.
+What is the weather in London? - Sorry, I cannot check the weather.
+Order a pizza. - Sorry, I cannot order anything.
+What do you see? - Sorry, I can't see anything.
+What is this? (On camera: a man, holding a cup.) - It's a cup.
+What can you do? - I can answer questions and tell jokes.
+Who wrote Hamlet? - William Shakespeare wrote Hamlet."""
+"""What a model has read that finds a short command finished, and half a sentence not. The numbers in
+pipeline/endings.py were fitted with it, so it stays when the assistant's instructions change."""
 JUDGE_BEGINNING: Final = (ChatMessage("system", _EXAMPLES),)
 
 _BEFORE_CHARS: Final = 200
@@ -71,7 +71,7 @@ class Judged:
         last = request.messages[-1] if request.messages else None
         if last is None or last.role != "user" or not _is_english(last.content, request.asker.language):
             return await self._model.prefill(request)
-        finished = await self._judge.prefill(ChatRequest(_shown(request.messages)))
+        finished = await self._judge.prefill(ChatRequest(shown(request.messages)))
         if not request.urgent and finished is not None and finished < LIKELY:
             self._read_ahead(request, last.content)  # what may be all of it will be read by who answers it
         return finished
@@ -100,7 +100,7 @@ def _read(ahead: asyncio.Task[float | None]) -> None:
         log.warning("The question could not be read ahead: %s", type(error).__name__)
 
 
-def _shown(messages: Sequence[ChatMessage]) -> tuple[ChatMessage, ...]:
+def shown(messages: Sequence[ChatMessage]) -> tuple[ChatMessage, ...]:
     """Return what the judge sees of a conversation."""
     said = [message.content for message in messages[:-1] if message.role == "assistant"]
     before = [ChatMessage("user", "Hello."), ChatMessage("assistant", said[-1][-_BEFORE_CHARS:])] if said else []

@@ -16,15 +16,14 @@ from rich.table import Table
 from assistant.config import Config, load
 from assistant.cpu import share_machine
 from assistant.llm.embedded import EmbeddedLlm
+from assistant.llm.judged import JUDGE_BEGINNING, JUDGE_TOKENS, shown
 from assistant.models import Store
 from audio.stt.moonshine import Moonshine
 from audio.turn.smart_turn import SmartTurn
 from audio.types import INPUT_RATE, Samples
 from audio.vad.silero import SileroVad
-from pipeline.briefs import reading
 from pipeline.endings import finished, needed_silence_s
-from pipeline.engines import VAD_WINDOW, Asker
-from pipeline.history import prompt
+from pipeline.engines import VAD_WINDOW, ChatMessage, ChatRequest
 from pipeline.settings import TurnTaking
 from tests.bench import cases
 from tests.bench.recordings import recordings
@@ -71,18 +70,12 @@ class Ears:
     """The engines that weigh a pause."""
 
     def __init__(self, config: Config, store: Store) -> None:
-        settings = config.settings()
         self._voice_s = 0.0  # where the first voice begins
         self._vad = SileroVad(store.pull(config.vad.model))
         self._turn = SmartTurn(store.pull(config.turn_detector.model))
         self._live = Moonshine(store.pull(config.live.model))
-        self._request = lambda words: reading(settings, [], Asker(), words)
-        self._llm = EmbeddedLlm(
-            store.pull(config.llm.model),
-            threads=1,
-            context_tokens=2048,
-            parallel=1,
-            beginning=prompt([], settings.instructions, max_chars=settings.max_history_chars),
+        self._judge = EmbeddedLlm(
+            store.pull(config.llm.judge), threads=1, context_tokens=JUDGE_TOKENS, parallel=1, beginning=JUDGE_BEGINNING
         )
 
     async def pauses(self, speech: Samples, end_s: float) -> list[Pause]:
@@ -96,7 +89,8 @@ class Ears:
         for begin_s, resume_s in stretches:
             heard = [sound[start : int((begin_s + after_s) * INPUT_RATE)] for after_s in (0.064, 0.192)]
             words = await self._live.transcribe(heard[0])
-            model = await self._llm.prefill(self._request(words.text.rstrip(" .,;:!?…"))) if words.text else None
+            asked = ChatRequest(shown([ChatMessage("user", words.text.rstrip(" .,;:!?…"))]))
+            model = await self._judge.prefill(asked) if words.text else None
             scores = (await self._turn.score(heard[0]), await self._turn.score(heard[1]))
             lasts_s = None if resume_s is None else resume_s - begin_s
             found.append(Pause(begin_s - end_s, lasts_s, scores, finished(words.text, model)))
@@ -104,7 +98,7 @@ class Ears:
 
     def close(self) -> None:
         """Stop the engines."""
-        for engine in (self._turn, self._live, self._llm):
+        for engine in (self._turn, self._live, self._judge):
             engine.close()
 
     def _silences(self, sound: Samples) -> Iterator[tuple[float, float | None]]:
