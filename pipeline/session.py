@@ -18,7 +18,6 @@ from pipeline import events, moves
 from pipeline.approvals import Approvals
 from pipeline.asides import Asides
 from pipeline.blind import Blind
-from pipeline.briefs import reading
 from pipeline.context import CarriedOut, CaughtUp, Context, Entry, Heard, Listed, Looked, Note, Partial, Read, Written
 from pipeline.conversation import Conversation
 from pipeline.engines import Adjusted, Asker, Engines
@@ -112,7 +111,7 @@ class Session:
         """Hold the conversation until cancelled."""
         self._voice_at = _now()
         async with self._tasks:
-            self._spawn(self._prefill())
+            self._spawn(self._understanding.read_history())
             await self._remote.find_out(self._settings.tool_servers)
             while True:
                 await self._handle(await self._next())
@@ -256,7 +255,7 @@ class Session:
         self._understanding.update(settings)
         await self._floor.discard()
         if (settings.instructions, settings.toolbox.tools) != (before.instructions, before.toolbox.tools):
-            self._spawn(self._prefill())
+            self._spawn(self._understanding.read_history())
 
     async def _adjust(self, adjusted: Adjusted) -> None:
         """Speak otherwise from now on, as the user wants it."""
@@ -435,18 +434,6 @@ class Session:
             log.warning("The turn detector failed: %s", type(error).__name__)
             return
         await self._context.post(moves.Sounds(pause, score))
-
-    async def _prefill(self) -> None:
-        """Let the model read what the first answer begins with, before it is asked for."""
-        settings = self._settings
-        asker = self._conversation.asker(settings)
-        request = reading(settings, self._conversation.history, asker, view=self._seeing.view())
-        if not request.messages:
-            return
-        try:
-            await self._context.engines.llm.prefill(request)
-        except Exception as error:  # noqa: BLE001 - it only saves time; a real failure shows in the first turn
-            log.warning("The prompt could not be prepared: %s", type(error).__name__)
 
 
 def _now() -> float:

@@ -105,6 +105,7 @@ class Understanding:
         engines = context.engines
         self._captions = None if engines.live is None else Captions(context, engines.live)
         self._so_far = _SoFar()
+        self._corrected = False  # what was said has changed since the model read it
 
     def update(self, settings: Settings) -> None:
         """Go on with new settings."""
@@ -120,6 +121,9 @@ class Understanding:
         self._so_far = _SoFar()  # what is still being found of the last one stays welcome
         if self._captions is not None:
             self._captions.begin(self.utterance.id)
+        if self._corrected:
+            self._corrected = False
+            self._context.spawn(self.read_history())
         return self.utterance
 
     def follow(self, voice: float) -> None:
@@ -239,7 +243,9 @@ class Understanding:
         """Take in the last word on a message that was taken down by the fast recogniser."""
         if not heard.checked and self._checkable:
             return
+        said = self._conversation.history.get(heard.item_id).text
         await self._conversation.settle(heard.item_id, heard.transcript, heard.audio_s, self.settings)
+        self._corrected |= self._conversation.history.get(heard.item_id).text != said
         if isinstance(heard.transcript, Transcript) and heard.transcript.text:
             await self._floor.correct(heard.item_id, heard.transcript)
 
@@ -321,6 +327,18 @@ class Understanding:
         if self._so_far.reading is None and self.utterance.committed is None and (self.utterance.asked or self._idle):
             self._so_far.reading = text
             self._context.spawn(self._let_read(self.utterance.id, text))
+
+    async def read_history(self) -> None:
+        """Let the model read what the next answer will begin with, while the user has yet to say the question."""
+        settings, asker = self.settings, self._conversation.asker(self.settings)
+        request = reading(settings, self._conversation.history, asker, view=self._seeing.view())
+        if not request.messages:
+            return
+        try:
+            async with self._context.engines.lanes.enter(Lane.THOUGHT):
+                await self._context.engines.llm.prefill(request)
+        except Exception as error:  # noqa: BLE001 - it only saves time; a real failure shows in the turn
+            log.warning("The conversation could not be read ahead: %s", type(error).__name__)
 
     async def _let_read(self, item_id: str, text: str) -> None:
         settings, likely = self.settings, None

@@ -8,6 +8,7 @@ curve of 0.97 (the larger one, 0.96), and from the places where speakers of reco
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
 from typing import Final
@@ -40,8 +41,8 @@ Who wrote Hamlet? - William Shakespeare wrote Hamlet."""
 pipeline/endings.py were fitted with it, so it stays when the assistant's instructions change."""
 JUDGE_BEGINNING: Final = (ChatMessage("system", _EXAMPLES),)
 
-_BEFORE_CHARS: Final = 200
-"""Of the assistant's last words: "Paris." is a whole message after a question."""
+_QUESTION: Final = re.compile(r"(?:^|[.?!…]\s+)([^.?!…]{1,100}\?)\s*$")
+"""What the assistant asked last; a long one isn't worth the time that it takes to read."""
 _LAST_CHARS: Final = 600
 """Of a long message: more the judge can't hold."""
 _WORTH_READING: Final = 16
@@ -101,9 +102,10 @@ def _read(ahead: asyncio.Task[float | None]) -> None:
 
 
 def shown(messages: Sequence[ChatMessage]) -> tuple[ChatMessage, ...]:
-    """Return what the judge sees of a conversation."""
+    """Return what the judge sees of a conversation: after a question, "Paris." is a whole message."""
     said = [message.content for message in messages[:-1] if message.role == "assistant"]
-    before = [ChatMessage("user", "Hello."), ChatMessage("assistant", said[-1][-_BEFORE_CHARS:])] if said else []
+    asked = _QUESTION.search(said[-1]) if said else None
+    before = [ChatMessage("user", "Hello."), ChatMessage("assistant", asked[1])] if asked else []
     return (*JUDGE_BEGINNING, *before, ChatMessage("user", messages[-1].content[-_LAST_CHARS:]))
 
 

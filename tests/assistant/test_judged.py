@@ -119,14 +119,22 @@ def test_the_model_judges_what_the_judge_knows_nothing_of(request_: ChatRequest)
     assert (model.read, judge.read) == ([request_.messages], [])
 
 
-def test_the_judge_sees_what_was_said_last_and_no_more() -> None:
+@pytest.mark.parametrize(
+    ("answer", "question"),
+    [
+        ("There are many. Which city?", ["Which city?"]),
+        ("It's noon.", []),
+        ("Which? I know only one.", []),
+        ("y" * 200 + "?", []),
+    ],
+)
+def test_the_judge_sees_what_was_asked_last_and_the_last_words(answer: str, question: list[str]) -> None:
     judge = Model()
-    before = [ChatMessage("user", "Hi"), ChatMessage("assistant", "y" * 300 + "Which city?"), ChatMessage("user", "Hm")]
+    before = [ChatMessage("user", "Hi"), ChatMessage("assistant", answer), ChatMessage("user", "Hm")]
     reads(judged(Model(), judge), said("z" * 700 + " Paris", *before))
-    (system, greeting, question, words) = judge.read[0]
-    assert (system, greeting.role) == (JUDGE_BEGINNING[0], "user")
-    assert len(question.content) == 200
-    assert question.content.endswith("Which city?")
+    system, *asked, words = judge.read[0]
+    assert system == JUDGE_BEGINNING[0]
+    assert [message.content for message in asked if message.role == "assistant"] == question
     assert len(words.content) == 600
     assert words.content.endswith("Paris")
 
