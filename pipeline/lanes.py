@@ -2,8 +2,8 @@
 
 Work is admitted, not scheduled: nothing that runs is stopped. A job enters while fewer jobs of its own and the higher
 lanes are at work than there are cores; so what a user waits for never queues behind what nobody waits for, and the
-lower lanes thin out first. A check enters only when nothing above it is at work; nor does background work, so that a
-core is free when somebody begins to speak.
+lower lanes thin out first. A check enters only when nothing above it is at work, since nobody hears the difference;
+nor does background work, so that a core is free when somebody begins to speak.
 Within a lane, who came first goes first.
 """
 
@@ -11,7 +11,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from enum import IntEnum
-from typing import Final
 
 
 class Lane(IntEnum):
@@ -24,20 +23,14 @@ class Lane(IntEnum):
     ENDING = 2
     """Whether the user is done."""
     THOUGHT = 3
-    """The language model, until its answer begins."""
+    """The language model."""
     CHECK = 4
     """The reference recogniser, while the answer is under way without it."""
-    ANSWER = 5
-    """The language model, from then on: it is ahead of what is spoken, as a rule."""
-    PARTIAL = 6
+    PARTIAL = 5
     """Words while the user speaks."""
-    VISION = 7
-    BACKGROUND = 8
+    VISION = 6
+    BACKGROUND = 7
     """What programs ask for apart from any conversation: files, chats, speech."""
-
-
-_MODEL: Final = (Lane.THOUGHT, Lane.ANSWER)
-"""The model works on all its conversations in one batch, which is one job, however many are in it."""
 
 
 class Lanes:
@@ -69,11 +62,11 @@ class Lanes:
             self._leave(lane)
 
     def _has_room(self, lane: Lane) -> bool:
-        if lane is Lane.THOUGHT and any(self._running[other] for other in _MODEL):
-            return True  # one conversation more takes no core
-        jobs = sum(self._running[other] for other in Lane if other <= lane and other not in _MODEL)
-        jobs += any(self._running[other] for other in _MODEL if other <= lane)
-        return jobs < (1 if lane in {Lane.CHECK, Lane.ANSWER, Lane.BACKGROUND} else self._cores)
+        if lane is Lane.THOUGHT and self._running[lane]:
+            return True  # the model works on all its conversations in one batch: one more takes no core
+        # That batch is one job, however many conversations are in it.
+        jobs = sum(min(self._running[other], 1 if other is Lane.THOUGHT else 99) for other in Lane if other <= lane)
+        return jobs < (1 if lane in {Lane.CHECK, Lane.BACKGROUND} else self._cores)
 
     async def _wait(self, lane: Lane) -> None:
         admitted = asyncio.get_running_loop().create_future()

@@ -238,12 +238,10 @@ class _Answer:
         request = self._brief.request(self._gate.committed)
         reached: set[str] = set()
         calls: list[ToolCall] = []
-        here = True
         async with self._at_work() as work, aclosing(self._generate(request)) as pieces:
             async for piece in pieces:
                 match piece:
                     case TextDelta(text):
-                        await work(Lane.ANSWER if here else None)
                         await self._reach("token", reached)
                         await self._put_all(splitter.feed(text) if spoken else [text], put, reached)
                     case ToolCall():
@@ -253,8 +251,7 @@ class _Answer:
                         self.finish = piece
                     case Routed():
                         await self._post(Goes(self._turn, piece))
-                        here = piece.place == "device"
-                        await work(Lane.THOUGHT if here else None)
+                        await work(piece.place == "device")
                     case Bridge():
                         if spoken:
                             await put(piece)
@@ -274,23 +271,21 @@ class _Answer:
             await put(clause)
 
     @asynccontextmanager
-    async def _at_work(self) -> AsyncIterator[Callable[[Lane | None], Awaitable[None]]]:
-        """Think in the model's lane; yields what changes to another, or to none."""
-        place = AsyncExitStack()
-        at: Lane | None = None
+    async def _at_work(self) -> AsyncIterator[Callable[[bool], Awaitable[None]]]:
+        """Think in the model's lane; yields what leaves it (False) and enters it again (True)."""
+        lane = AsyncExitStack()
+        works = False
 
-        async def work(lane: Lane | None) -> None:
-            nonlocal at
-            if lane is at:
-                return
-            await place.aclose()
-            if lane is not None:  # what another machine does takes no core of this one
-                patience_s = 0.0 if lane is Lane.ANSWER else None  # it is at work already
-                await place.enter_async_context(self._engines.lanes.enter(lane, patience_s))
-            at = lane
+        async def work(here: bool) -> None:
+            nonlocal works
+            if here and not works:
+                await lane.enter_async_context(self._engines.lanes.enter(Lane.THOUGHT))
+            elif works and not here:
+                await lane.aclose()  # what another machine does takes no core of this one
+            works = here
 
-        async with place:
-            await work(Lane.THOUGHT)
+        async with lane:
+            await work(True)
             yield work
 
     async def _adjust(self, adjusted: Adjusted) -> None:

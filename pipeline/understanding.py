@@ -358,7 +358,7 @@ class Understanding:
     @property
     def _idle(self) -> bool:
         """Whether nobody waits for anything: reading and guessing ahead only help."""
-        return self._context.engines.lanes.free(Lane.ANSWER)
+        return self._context.engines.lanes.free(Lane.CHECK)
 
     # --- Recognition ---
 

@@ -54,12 +54,6 @@ def test_a_check_waits_until_nothing_more_urgent_is_at_work() -> None:
     assert order(2, [(0.0, Lane.THOUGHT, 2.0), (0.1, Lane.CHECK, 1.0)]) == [(0.0, Lane.THOUGHT), (2.0, Lane.CHECK)]
 
 
-def test_a_check_enters_beside_an_answer_that_has_begun() -> None:
-    jobs = [(0.0, Lane.ANSWER, 5.0), (0.1, Lane.CHECK, 1.0), (0.2, Lane.THOUGHT, 1.0), (0.3, Lane.CHECK, 1.0)]
-    admitted = order(2, jobs)
-    assert admitted == [(0.0, Lane.ANSWER), (0.1, Lane.CHECK), (0.2, Lane.THOUGHT), (1.2, Lane.CHECK)]
-
-
 def test_patience_has_an_end() -> None:
     async def script() -> None:
         lanes = Lanes(1)

@@ -204,7 +204,7 @@ def test_a_tool_takes_no_core_of_this_machine_while_it_is_carried_out() -> None:
 
     async def look(talk: Conversation) -> None:
         await type_it(talk, 1.0, output="text")
-        free.append(talk.engines.lanes.free(Lane.ANSWER))
+        free.append(talk.engines.lanes.free(Lane.CHECK))
         await asyncio.sleep(4.0)
 
     talk.hold(look)

@@ -87,7 +87,7 @@ def test_another_machine_s_work_takes_no_core_of_this_one() -> None:
         await talk.ask(events.CreateResponse(output="text"))
         for _ in range(3):
             await asyncio.sleep(0.5)
-            free.append(talk.engines.lanes.free(Lane.ANSWER))
+            free.append(talk.engines.lanes.free(Lane.CHECK))
             await asyncio.sleep(0.5)
 
     talk.hold(ask)
