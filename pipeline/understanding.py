@@ -277,17 +277,16 @@ class Understanding:
         if not words.text:
             return
         self._so_far.wanted = words
+        paused = self._so_far.pause is not None or self.utterance.asked
+        read = self.utterance.committed is not None or self._has_read(words)
+        if not read:
+            self._start_reading(words.text)
         if self._floor.prepared(self.utterance, words):
             self._so_far.answering.set()
-            await self._tell()
-            return
-        await self._floor.discard()
-        if self.utterance.committed is None and not self._has_read(words):
-            self._start_reading(words.text)
-            return
-        paused = self._so_far.pause is not None or self.utterance.asked
-        if not self._doubts and (paused or self._looks_finished(words)):
-            await self._prepare(words)
+        else:
+            await self._floor.discard()
+            if not self._doubts and (paused or (read and self._looks_finished(words))):
+                await self._prepare(words)
         await self._tell()
 
     @property
@@ -307,6 +306,8 @@ class Understanding:
             return
         if self.utterance.fast is None and self.utterance.checked is None:
             return  # they are words from before the pause
+        if not self._has_read(self._so_far.wanted):
+            return
         model = self._so_far.read.get(meaning(self._so_far.wanted.text))
         await self._step(Reads(self._so_far.pause, finished(self._so_far.wanted.text, model)))
 

@@ -48,8 +48,8 @@ class LlmRefusal(LlmError, RequestError):  # noqa: N818 - it is one, and says so
 class EmbeddedLlm:
     """Answers with a GGUF model, in many conversations at once, of which `parallel` may be as long as they like.
 
-    `model` is a .gguf file or a folder with one. `threads` read and generate; a second thread saves 20 ms of 90 where
-    its core is idle, costs as much where it isn't, and makes generating slower. A conversation holds `context_tokens`.
+    `model` is a .gguf file or a folder with one. `threads` read and generate; a second one saves a third of the time
+    where its core is idle, and costs a tenth where it isn't (see share_machine). A conversation holds `context_tokens`.
     What most conversations have in common, `beginning`, is read once, for all of them. Loading blocks for about two
     seconds. Raises LlmError when the model can't be loaded.
     """

@@ -141,6 +141,13 @@ def test_sure_words_are_checked_when_their_answer_has_been_thought_of() -> None:
     assert began == ["word"] * 6 + ["check"], "the last one is the end of the answer"
 
 
+def test_in_a_pause_the_answer_does_not_wait_until_the_words_have_been_read() -> None:
+    talk = Conversation(live=quick({0.0: "", 1.0: "what time is it"}), llm=reader(prefill_s=0.3, first_s=0.1))
+    talk.hold(lambda talk: say_and_wait(talk, 9.0))
+    timings = talk.of(events.TurnTimed)[0].timings
+    assert timings.first_token_s < 0.3 < timings.commit_s
+
+
 def test_words_that_change_with_every_look_are_no_guess() -> None:
     growing = {0.0: "", **{0.1 * count: " ".join(["go"] * count) for count in range(4, 20)}}
     talk = Conversation(live=quick(growing), llm=reader())
