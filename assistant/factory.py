@@ -157,17 +157,9 @@ def _llm(config: Config, folders: dict[str, Path]) -> _Llm:
             model = _embedded(config, folders[settings.model])
             if settings.judge in {"none", settings.model}:
                 return model
-            from assistant.llm.embedded import EmbeddedLlm
-            from assistant.llm.judged import JUDGE_BEGINNING, JUDGE_PARALLEL, JUDGE_TOKENS, Judged
+            from assistant.llm.judged import Judged, load_judge
 
-            judge = EmbeddedLlm(
-                folders[settings.judge],
-                threads=1,
-                context_tokens=JUDGE_TOKENS,
-                parallel=JUDGE_PARALLEL,
-                beginning=JUDGE_BEGINNING,
-            )
-            return Judged(model, judge)
+            return Judged(model, load_judge(folders[settings.judge]))
         case _ as never:
             assert_never(never)
 

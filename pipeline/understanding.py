@@ -19,7 +19,7 @@ from pipeline.briefs import reading
 from pipeline.context import Context, Heard, Partial, Read
 from pipeline.conversation import Conversation
 from pipeline.endings import LIKELY, finished
-from pipeline.engines import SpeechToText, Transcript
+from pipeline.engines import ChatRequest, SpeechToText, Transcript
 from pipeline.errors import StageError
 from pipeline.floor import Floor
 from pipeline.lanes import Lane
@@ -278,7 +278,7 @@ class Understanding:
             return
         self._so_far.wanted = words
         paused = self._so_far.pause is not None or self.utterance.asked
-        read = self.utterance.committed is not None or self._has_read(words)
+        read = self._has_read(words)
         if not read:
             self._start_reading(words.text)
         if self._floor.prepared(self.utterance, words):
@@ -333,28 +333,26 @@ class Understanding:
         """Let the model read what the next answer will begin with, while the user has yet to say the question."""
         settings, asker = self.settings, self._conversation.asker(self.settings)
         request = reading(settings, self._conversation.history, asker, view=self._seeing.view())
-        if not request.messages:
-            return
-        try:
-            async with self._context.engines.lanes.enter(Lane.THOUGHT):
-                await self._context.engines.llm.prefill(request)
-        except Exception as error:  # noqa: BLE001 - it only saves time; a real failure shows in the turn
-            log.warning("The conversation could not be read ahead: %s", type(error).__name__)
+        if request.messages:
+            await self._read_ahead(request)
 
     async def _let_read(self, item_id: str, text: str) -> None:
-        settings, likely = self.settings, None
+        settings = self.settings
         asker = self._conversation.asker(settings)
         # Without its last stop, which is the recogniser's guess: whether one comes next is just the question.
         words = text.rstrip(" .,;:!?…")
         request = reading(settings, self._conversation.history, asker, words, self._seeing.view())
-        request = replace(request, urgent=self.utterance.asked)
+        likely = await self._read_ahead(replace(request, urgent=self.utterance.asked))
+        await self._context.post(Read(item_id, text, likely))
+
+    async def _read_ahead(self, request: ChatRequest) -> float | None:
         engines = self._context.engines
         try:
             async with engines.lanes.enter(Lane.THOUGHT):
-                likely = await engines.llm.prefill(request)
+                return await engines.llm.prefill(request)
         except Exception as error:  # noqa: BLE001 - it only saves time; a real failure shows in the turn
             log.warning("The question could not be read ahead: %s", type(error).__name__)
-        await self._context.post(Read(item_id, text, likely))
+            return None
 
     @property
     def _idle(self) -> bool:

@@ -1,6 +1,6 @@
 """A language model that leaves it to a much smaller one to tell whether a message is over.
 
-That question is asked every few words while somebody speaks, and once more when an answer waits for nothing else. A
+That question is asked every few words while somebody speaks, and in each pause, where the turn's end hangs on it. A
 model of 135 million parameters needs a quarter of the time that one of 500 million does for it, and tells as well: of
 70 questions and commands in all their beginnings, it sets the whole ones apart from the others with an area under the
 curve of 0.97 (the larger one, 0.96), and from the places where speakers of recordings pause with 0.98 (0.97).
@@ -11,6 +11,7 @@ import logging
 import re
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Final
 
 from assistant.llm.embedded import EmbeddedLlm
@@ -19,9 +20,9 @@ from pipeline.engines import ChatMessage, ChatRequest, Generated
 
 log = logging.getLogger(__name__)
 
-JUDGE_TOKENS: Final = 1024
+_TOKENS: Final = 1024
 """What a judge must be able to hold of one conversation."""
-JUDGE_PARALLEL: Final = 2
+_PARALLEL: Final = 2
 """Conversations of that length at once; there is room for the beginnings of all."""
 
 _EXAMPLES: Final = """\
@@ -47,6 +48,11 @@ _LAST_CHARS: Final = 600
 """Of a long message: more the judge can't hold."""
 _WORTH_READING: Final = 16
 """Characters, some three words: as many as take no longer to read together with the last ones than those alone."""
+
+
+def load_judge(model: Path) -> EmbeddedLlm:
+    """Load a judge. Raises LlmError when the model can't be loaded."""
+    return EmbeddedLlm(model, threads=1, context_tokens=_TOKENS, parallel=_PARALLEL, beginning=JUDGE_BEGINNING)
 
 
 class Judged:

@@ -10,7 +10,7 @@ from typing import cast
 import pytest
 
 from assistant.llm.embedded import EmbeddedLlm
-from assistant.llm.judged import JUDGE_BEGINNING, JUDGE_TOKENS, Judged
+from assistant.llm.judged import JUDGE_BEGINNING, Judged, load_judge
 from pipeline.engines import Asker, ChatMessage, ChatRequest, Finish, Generated, TextDelta
 
 SYSTEM = ChatMessage("system", "Be brief.")
@@ -154,9 +154,7 @@ def test_the_model_answers_and_both_are_warmed_and_closed() -> None:
 
 @pytest.fixture(scope="module")
 def judge(model_path: Callable[[str], Path]) -> Iterator[EmbeddedLlm]:
-    llm = EmbeddedLlm(
-        model_path("smollm2-135m"), threads=1, context_tokens=JUDGE_TOKENS, parallel=2, beginning=JUDGE_BEGINNING
-    )
+    llm = load_judge(model_path("smollm2-135m"))
     yield llm
     llm.close()
 

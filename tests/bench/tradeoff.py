@@ -15,8 +15,7 @@ from rich.table import Table
 
 from assistant.config import Config, load
 from assistant.cpu import share_machine
-from assistant.llm.embedded import EmbeddedLlm
-from assistant.llm.judged import JUDGE_BEGINNING, JUDGE_TOKENS, shown
+from assistant.llm.judged import load_judge, shown
 from assistant.models import Store
 from audio.stt.moonshine import Moonshine
 from audio.turn.smart_turn import SmartTurn
@@ -74,9 +73,7 @@ class Ears:
         self._vad = SileroVad(store.pull(config.vad.model))
         self._turn = SmartTurn(store.pull(config.turn_detector.model))
         self._live = Moonshine(store.pull(config.live.model))
-        self._judge = EmbeddedLlm(
-            store.pull(config.llm.judge), threads=1, context_tokens=JUDGE_TOKENS, parallel=1, beginning=JUDGE_BEGINNING
-        )
+        self._judge = load_judge(store.pull(config.llm.judge))
 
     async def pauses(self, speech: Samples, end_s: float) -> list[Pause]:
         """Return the pauses of an utterance whose speech ends at `end_s`; the end is the last one."""
