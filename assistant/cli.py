@@ -24,7 +24,6 @@ from rich.table import Table
 
 from assistant import commands, config
 from assistant.catalogue import ModelError, find, size
-from assistant.cpu import share_machine
 from assistant.doctor import Verdict, examine
 from assistant.memory.command import memory
 from assistant.models import State, Store
@@ -84,7 +83,6 @@ def _configured(command: Callable[P, T]) -> Callable[P, T]:
 @click.version_option(package_name="parley", prog_name="parley")
 def main() -> None:
     """Parley: a voice assistant that runs on your own machine."""
-    share_machine()
 
 
 @main.command()

@@ -291,7 +291,7 @@ def test_every_offered_command_exists() -> None:
 
 def parley(*args: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", "from assistant.cli import main; main()", *args],
+        [sys.executable, "-m", "assistant", *args],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

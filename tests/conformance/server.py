@@ -11,7 +11,7 @@ from contextlib import contextmanager
 @contextmanager
 def serving() -> Iterator[str]:
     """Run the server; yields its address, such as http://127.0.0.1:40123."""
-    command = [sys.executable, "-c", "from assistant.cli import main; main()", "serve", "--port", "0"]
+    command = [sys.executable, "-m", "assistant", "serve", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None

@@ -25,7 +25,7 @@ def server(tmp_path):
             encoding="utf-8",
         )
         serve = ["serve", "--port", "0", "--config", str(config)]
-        command = [sys.executable, "-c", "from assistant.cli import main; main()", *serve]
+        command = [sys.executable, "-m", "assistant", *serve]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             try:
                 ready = next(line for line in process.stdout if line.startswith("Parley is ready"))

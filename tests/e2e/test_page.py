@@ -34,7 +34,7 @@ pytestmark = [
 @contextmanager
 def serving(port: int = 0, folder: Path | None = None) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """A server of its own, with the real models: its address and its process."""
-    command = [sys.executable, "-c", "from assistant.cli import main; main()", "serve", "--port", str(port)]
+    command = [sys.executable, "-m", "assistant", "serve", "--port", str(port)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=folder, env=dict(os.environ)) as process:
         assert process.stdout is not None
         try:

@@ -29,7 +29,7 @@ class Served:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Served]:
-    command = [sys.executable, "-c", "from assistant.cli import main; main()", "serve", "--port", "0"]
+    command = [sys.executable, "-m", "assistant", "serve", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             ready = next(line for line in process.stdout if line.startswith("Parley is ready"))

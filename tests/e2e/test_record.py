@@ -48,7 +48,7 @@ def _serve(command, environment):
 
 
 def replay(folder, *arguments, seed="0"):
-    command = [sys.executable, "-c", "from assistant.cli import main; main()", "replay", str(folder), *arguments]
+    command = [sys.executable, "-m", "assistant", "replay", str(folder), *arguments]
     environment = os.environ | {"PYTHONHASHSEED": seed}
     return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=WAIT_S, check=False)
 

@@ -44,6 +44,7 @@ def is_here(host: object) -> bool:
 
 if __name__ == "__main__":
     watch(sys.argv[1])
-    from assistant.cli import main
+    del sys.argv[1]
+    from assistant.__main__ import main
 
-    main(sys.argv[2:])
+    main()
