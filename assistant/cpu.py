@@ -28,7 +28,7 @@ def cores(quota: Path = _QUOTA) -> int:
 
 
 def share_machine() -> None:
-    """Make this process a good neighbour of itself. Call before NumPy or any other library with threads of its own is loaded.
+    """Make this process a good neighbour of itself. Call before NumPy, or whatever has threads of its own, is loaded.
 
     The threads of OpenMP and OpenBLAS spin while they wait, which is good for one program that has the machine to
     itself. Here several engines take turns on few cores, and two spinning threads beside a busy one are ten times

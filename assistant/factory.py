@@ -9,6 +9,8 @@ from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar, assert_never
 
+import platformdirs
+
 from assistant.config import Config
 from assistant.cpu import cores, give_back_memory
 from assistant.models import Store
@@ -159,7 +161,7 @@ def _llm(config: Config, folders: dict[str, Path]) -> _Llm:
                 return model
             from assistant.llm.judged import Judged, load_judge
 
-            return Judged(model, load_judge(folders[settings.judge]))
+            return Judged(model, load_judge(folders[settings.judge], _beginnings()))
         case _ as never:
             assert_never(never)
 
@@ -174,7 +176,12 @@ def _embedded(config: Config, folder: Path) -> "EmbeddedLlm":
         context_tokens=settings.context_tokens,
         parallel=settings.parallel,
         beginning=prompt([], first.instructions, max_chars=first.max_history_chars),
+        keep=_beginnings(),
     )
+
+
+def _beginnings() -> Path:
+    return platformdirs.user_cache_path("parley") / "beginnings"
 
 
 def _model_threads() -> int:

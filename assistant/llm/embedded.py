@@ -12,6 +12,7 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from assistant.llm.beginnings import Beginning
 from assistant.llm.calling import Answer, Body, Take, likely_tokens
 from assistant.llm.prompts import Template
 from assistant.llm.slots import Slot, Slots, rendered
@@ -32,6 +33,7 @@ _SUREST = 0.999
 """No model is as sure of a message's end as a whole command."""
 
 _SOCKET = "llama.sock"
+_BEGINNING = "beginning"
 
 _BATCH_TOKENS = 64
 """Prompt tokens between two looks at the stop flag (and between two tokens of the other conversations)."""
@@ -50,11 +52,12 @@ class EmbeddedLlm:
 
     `model` is a .gguf file or a folder with one. `threads` read and generate; a second one saves a third of the time
     where its core is idle, and costs a tenth where it isn't (see share_machine). A conversation holds `context_tokens`.
-    What most conversations have in common, `beginning`, is read once, for all of them. Loading blocks for about two
-    seconds. Raises LlmError when the model can't be loaded.
+    What most conversations have in common, `beginning`, is read once, for all of them; the folder `keep` keeps what
+    came of it for the next start. Loading blocks for one to three seconds. Raises LlmError when the model can't be
+    loaded.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a model is loaded with
         self,
         model: Path,
         *,
@@ -62,14 +65,16 @@ class EmbeddedLlm:
         context_tokens: int,
         parallel: int,
         beginning: Sequence[ChatMessage] = (),
+        keep: Path | None = None,
     ) -> None:
         file = _gguf(model)
+        kept = None if keep is None else Beginning(keep, file, beginning)
         # xllamacpp always listens: let it be on a socket in a private folder that is gone when all is prepared.
         with tempfile.TemporaryDirectory(prefix="parley-") as folder:
             self._server = _load(file, threads, context_tokens, parallel, Path(folder))
             control = _Control(Path(folder) / _SOCKET)
             self._template = Template(control.render)
-            read = self._begin(control, beginning) if beginning else 0
+            read = self._begin(control, beginning, Path(folder) / _BEGINNING, kept) if beginning else 0
         self._beginning = tuple(beginning)
         self._slots = Slots(max(parallel, _SLOTS), rendered(beginning), read)
         self._threads = ThreadPoolExecutor(max(parallel, _SLOTS), thread_name_prefix="llm")
@@ -117,12 +122,15 @@ class EmbeddedLlm:
         self._threads.shutdown(wait=True, cancel_futures=True)
         self._server = None
 
-    def _begin(self, control: "_Control", beginning: Sequence[ChatMessage]) -> int:
+    def _begin(self, control: "_Control", beginning: Sequence[ChatMessage], file: Path, kept: Beginning | None) -> int:
         """Read the beginning once and put a copy into every slot, or as many as there is room for; return how many."""
-        body = {"messages": _plain(beginning), "max_tokens": 1, "id_slot": 0}
-        self._server.handle_chat_completions(json.dumps(body), lambda _chunk: False)
-        if not control.slot(0, "save"):
-            return 1
+        if kept is None or not kept.fetch(file) or not control.slot(0, "restore"):
+            body = {"messages": _plain(beginning), "max_tokens": 1, "id_slot": 0}
+            self._server.handle_chat_completions(json.dumps(body), lambda _chunk: False)
+            if not control.slot(0, "save"):
+                return 1
+            if kept is not None:
+                kept.keep(file)
         number = 1
         while number < _SLOTS and control.slot(number, "restore"):
             number += 1
@@ -363,7 +371,7 @@ class _Control:
 
     def slot(self, number: int, action: Literal["save", "restore"]) -> bool:
         """Write what a slot has read to a file, or let a slot have read what the file holds; say if there was room."""
-        return self._post(f"/slots/{number}?action={action}", {"filename": "beginning"})[0] == http.client.OK
+        return self._post(f"/slots/{number}?action={action}", {"filename": _BEGINNING})[0] == http.client.OK
 
     def _post(self, path: str, body: dict[str, Any]) -> tuple[int, Any]:
         connection = http.client.HTTPConnection("localhost")

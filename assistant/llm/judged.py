@@ -50,9 +50,11 @@ _WORTH_READING: Final = 16
 """Characters, some three words: as many as take no longer to read together with the last ones than those alone."""
 
 
-def load_judge(model: Path) -> EmbeddedLlm:
-    """Load a judge. Raises LlmError when the model can't be loaded."""
-    return EmbeddedLlm(model, threads=1, context_tokens=_TOKENS, parallel=_PARALLEL, beginning=JUDGE_BEGINNING)
+def load_judge(model: Path, keep: Path | None = None) -> EmbeddedLlm:
+    """Load a judge; see EmbeddedLlm for `keep`. Raises LlmError when the model can't be loaded."""
+    return EmbeddedLlm(
+        model, threads=1, context_tokens=_TOKENS, parallel=_PARALLEL, beginning=JUDGE_BEGINNING, keep=keep
+    )
 
 
 class Judged:
