@@ -43,7 +43,7 @@ def test_speech_is_reported_with_its_times() -> None:
 def test_the_utterance_has_its_pre_roll() -> None:
     talk = Conversation()
     talk.hold(one_question)
-    assert talk.stt.heard_s == [pytest.approx(0.3 + 1.0 + 0.064, abs=2 * WINDOW_S)]
+    assert talk.stt.heard_s == [pytest.approx(0.3 + 1.0 + 0.096, abs=2 * WINDOW_S)]
 
 
 def test_the_answer_is_prepared_during_the_pause() -> None:
