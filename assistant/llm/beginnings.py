@@ -8,13 +8,11 @@ import hashlib
 import importlib.metadata
 import json
 import logging
-import os
-import tempfile
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from assistant.files import write_whole
 from pipeline.engines import ChatMessage
 
 log = logging.getLogger(__name__)
@@ -56,14 +54,6 @@ class Beginning:
         try:
             content = source.read_bytes()
             self._folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=self._folder, delete=False) as file:  # its owner's alone
-                try:
-                    file.write(self._of + hashlib.sha256(content).digest() + content)
-                    file.flush()
-                    os.replace(file.name, self._file)
-                except OSError:
-                    with suppress(OSError):
-                        os.unlink(file.name)
-                    raise
+            write_whole(self._file, self._of + hashlib.sha256(content).digest() + content, 0o600)
         except OSError as error:
             log.info("What the language model read can't be kept for the next start: %s", error.strerror)

@@ -33,7 +33,6 @@ _SUREST = 0.999
 """No model is as sure of a message's end as a whole command."""
 
 _SOCKET = "llama.sock"
-_BEGINNING = "beginning"
 
 _BATCH_TOKENS = 64
 """Prompt tokens between two looks at the stop flag (and between two tokens of the other conversations)."""
@@ -72,9 +71,9 @@ class EmbeddedLlm:
         # xllamacpp always listens: let it be on a socket in a private folder that is gone when all is prepared.
         with tempfile.TemporaryDirectory(prefix="parley-") as folder:
             self._server = _load(file, threads, context_tokens, parallel, Path(folder))
-            control = _Control(Path(folder) / _SOCKET)
+            control = _Control(Path(folder))
             self._template = Template(control.render)
-            read = self._begin(control, beginning, Path(folder) / _BEGINNING, kept) if beginning else 0
+            read = self._begin(control, beginning, kept) if beginning else 0
         self._beginning = tuple(beginning)
         self._slots = Slots(max(parallel, _SLOTS), rendered(beginning), read)
         self._threads = ThreadPoolExecutor(max(parallel, _SLOTS), thread_name_prefix="llm")
@@ -122,15 +121,15 @@ class EmbeddedLlm:
         self._threads.shutdown(wait=True, cancel_futures=True)
         self._server = None
 
-    def _begin(self, control: "_Control", beginning: Sequence[ChatMessage], file: Path, kept: Beginning | None) -> int:
+    def _begin(self, control: "_Control", beginning: Sequence[ChatMessage], kept: Beginning | None) -> int:
         """Read the beginning once and put a copy into every slot, or as many as there is room for; return how many."""
-        if kept is None or not kept.fetch(file) or not control.slot(0, "restore"):
+        if kept is None or not kept.fetch(control.saved) or not control.slot(0, "restore"):
             body = {"messages": _plain(beginning), "max_tokens": 1, "id_slot": 0}
             self._server.handle_chat_completions(json.dumps(body), lambda _chunk: False)
             if not control.slot(0, "save"):
                 return 1
             if kept is not None:
-                kept.keep(file)
+                kept.keep(control.saved)
         number = 1
         while number < _SLOTS and control.slot(number, "restore"):
             number += 1
@@ -359,8 +358,10 @@ def _ends(token: str) -> bool:
 class _Control:
     """What only llama.cpp's own HTTP interface can do."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / _SOCKET
+        self.saved = folder / "beginning"
+        """What a slot is saved to and restored from."""
 
     def render(self, messages: Sequence[ChatMessage]) -> str:
         """Return the prompt that the model's chat template makes of a conversation."""
@@ -371,7 +372,7 @@ class _Control:
 
     def slot(self, number: int, action: Literal["save", "restore"]) -> bool:
         """Write what a slot has read to a file, or let a slot have read what the file holds; say if there was room."""
-        return self._post(f"/slots/{number}?action={action}", {"filename": _BEGINNING})[0] == http.client.OK
+        return self._post(f"/slots/{number}?action={action}", {"filename": self.saved.name})[0] == http.client.OK
 
     def _post(self, path: str, body: dict[str, Any]) -> tuple[int, Any]:
         connection = http.client.HTTPConnection("localhost")

@@ -2,9 +2,7 @@
 
 import datetime
 import ipaddress
-import os
 import socket
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +17,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from filelock import FileLock
 
 from assistant.config import Server
+from assistant.files import write_whole
 from assistant.server.addresses import as_address, names_here
 from pipeline.errors import ParleyError
 
@@ -150,7 +149,7 @@ def _own_key(path: Path) -> ec.EllipticCurvePrivateKey:
     if isinstance(private, ec.EllipticCurvePrivateKey):
         return private
     made = ec.generate_private_key(ec.SECP256R1())
-    _write(
+    write_whole(
         path,
         made.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()),
         0o600,
@@ -174,7 +173,7 @@ def _own_certificate(
     # A laptop that goes back and forth between two networks shall not be a stranger in both of them.
     wanted = names | earlier if len(names | earlier) <= _MOST_NAMES else names
     made = _made(private, wanted, now)
-    _write(path, made.public_bytes(serialization.Encoding.PEM), 0o644)
+    write_whole(path, made.public_bytes(serialization.Encoding.PEM), 0o644)
     return made
 
 
@@ -238,16 +237,3 @@ def _public(key: object) -> bytes:
     encode = getattr(key, "public_bytes")  # noqa: B009
     data: bytes = encode(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     return data
-
-
-def _write(path: Path, data: bytes, mode: int) -> None:
-    """Write a file whole or not at all, and never with more rights than it shall have."""
-    handle, name = tempfile.mkstemp(dir=path.parent)  # readable by its owner only
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            os.fchmod(file.fileno(), mode)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
