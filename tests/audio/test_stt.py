@@ -195,3 +195,65 @@ def test_a_vocabulary_cut_short_is_named(tmp_path: Path) -> None:
     file.write_bytes(b"\x03ab")
     with pytest.raises(ValueError, match=r"tokenizer\.bin is cut short in token 0"):
         Vocabulary(file)
+
+
+class Counted:
+    """An ONNX session that counts how often it is run."""
+
+    def __init__(self, session: Any) -> None:
+        self.runs = 0
+        self._session = session
+
+    def run(self, *arguments: Any) -> Any:
+        self.runs += 1
+        return self._session.run(*arguments)
+
+
+@pytest.fixture
+def looks(monkeypatch: pytest.MonkeyPatch, moonshine: Moonshine) -> Counted:
+    """Counts the decoder's steps, from a recogniser without a draft."""
+    moonshine._drafts.clear()
+    counted = Counted(moonshine._decoder)
+    monkeypatch.setattr(moonshine, "_decoder", counted)
+    return counted
+
+
+@pytest.mark.models
+def test_a_growing_utterance_is_not_written_down_anew(
+    moonshine: Moonshine, looks: Counted, clip: Callable[[str], Samples]
+) -> None:
+    sound = clip("en_s2p_weather_new_york")
+    whole = recognise(moonshine, sound)
+    alone, looks.runs = looks.runs, 0
+    again = recognise(moonshine, sound)
+    assert looks.runs == 2  # the first token, and all of the others, which are the same
+    assert again.text == whole.text
+    assert again.logprob == pytest.approx(whole.logprob, abs=0.25)  # 8-bit numbers are rounded together
+    assert alone == len(whole.tokens) + 1
+
+    moonshine._drafts.clear()
+    recognise(moonshine, sound[: sound.size * 3 // 5])
+    looks.runs = 0
+    assert recognise(moonshine, sound).text == whole.text
+    assert 2 < looks.runs < alone
+
+
+@pytest.mark.models
+def test_other_words_after_the_same_beginning_are_found(moonshine: Moonshine, clip: Callable[[str], Samples]) -> None:
+    silence = np.zeros(1600, np.float32)
+    said = {name: np.concatenate([silence, clip(name)]) for name in ("en_s2p_weather_new_york", "en_unmute_dog_or_cat")}
+    texts = {}
+    for name, sound in said.items():
+        moonshine._drafts.clear()
+        texts[name] = recognise(moonshine, sound).text
+    for name, sound in said.items():
+        assert recognise(moonshine, sound).text == texts[name]
+    assert len(moonshine._drafts) == 1, "the draft was the other one's each time"
+
+
+@pytest.mark.models
+def test_drafts_of_few_utterances_are_kept(moonshine: Moonshine) -> None:
+    moonshine._drafts.clear()
+    for loud in range(1, 30):
+        recognise(moonshine, np.full(2000, loud / 1000, np.float32))
+    assert 0 < len(moonshine._drafts) <= 16
