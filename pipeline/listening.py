@@ -18,7 +18,7 @@ MAX_HELD_S: Final = 300.0
 """Sound that a client in manual mode may gather before it commits."""
 
 _KEEP_S: Final = 1.0  # of sound before the utterance: more than any pre-roll and the voice that starts an utterance
-_LIVE_EVERY_S: Final = 0.16  # of new sound between two partial transcripts
+_LIVE_EVERY_S: Final = 0.24  # of new sound between two partial transcripts
 _LIVE_SHARE: Final = 10  # a long utterance takes longer to write down: a partial transcript for each such part of it
 _VOICE: Final = 0.35  # probability of a window that may belong to a voice
 

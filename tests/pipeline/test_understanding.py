@@ -461,7 +461,7 @@ def test_an_answer_that_is_under_way_again_is_not_begun_twice() -> None:
     talk = Conversation(live=live, stt=ScriptedStt(["turn on the light"]), llm=reader(prefill_s=0.6))
 
     async def back_and_forth(talk: Conversation) -> None:
-        await talk.say(1.2)
+        await talk.say(1.6)
         live.growing, live.logprob = {0.0: "turn on the lighthouse by the sea"}, -3.0
         await talk.say(0.6)
         live.growing, live.logprob = clear, 0.0
