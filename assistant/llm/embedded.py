@@ -92,16 +92,20 @@ class EmbeddedLlm:
         sentence's. None for other messages.
         """
         messages = plain(request.messages, request.toolbox)
-        prompt = self._template.open_ended(messages) if messages and messages[-1].role == "user" else None
+        asked = bool(messages) and messages[-1].role == "user"
+        # Otherwise the user's message comes next. Of a conversation that ends with an answer, llama.cpp would leave
+        # that answer out.
+        prompt = self._template.open_ended(messages if asked else [*messages, ChatMessage("user", "")])
         if prompt is None:
             await self._read(messages)
             return None
         stop = threading.Event()
         work = self._threads.submit(self._expect, prompt, messages, stop)
         try:
-            return await asyncio.wrap_future(work)
+            likely = await asyncio.wrap_future(work)
         finally:
             stop.set()
+        return likely if asked else None
 
     def unread(self, request: ChatRequest) -> int:
         """Return how many characters of the messages nothing has been read of yet, nor is being read."""

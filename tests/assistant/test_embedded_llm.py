@@ -294,6 +294,17 @@ class TestExpectation:
         finish = asyncio.run(read_and_ask())
         assert finish.input_tokens - finish.cached_tokens < 10
 
+    def test_a_conversation_is_read_with_its_last_answer(self, llm: EmbeddedLlm) -> None:
+        told = "The lighthouse was built two hundred years ago, of grey stone, by three brothers who had lost a ship."
+        past = (SYSTEM, ChatMessage("user", "Who built the lighthouse?"), ChatMessage("assistant", told))
+
+        async def read_and_ask() -> Finish:
+            assert await llm.prefill(ChatRequest(past)) is None
+            return (await ask(llm, *past, ChatMessage("user", "When?"), max_tokens=4))[1]
+
+        finish = asyncio.run(read_and_ask())
+        assert finish.input_tokens - finish.cached_tokens < 10
+
 
 class TestSlots:
     def lend(self, slots: Slots, *texts: str, answer: str = "", prefill: bool = False) -> int:
