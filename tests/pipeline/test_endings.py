@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.endings import eager, finished, needed_silence_s
+from pipeline.endings import WHOLE, eager, finished, needed_silence_s
 from pipeline.settings import TurnTaking
 
 
@@ -16,6 +16,22 @@ def test_without_a_model_the_last_word_tells(words: str, over: bool) -> None:
 def test_the_model_knows_better() -> None:
     assert finished("turn on the", 0.9) == 0.9
     assert finished("", 0.9) == 0.0
+
+
+@pytest.mark.parametrize("model", [0.001, 0.2, 0.5, 0.9])
+def test_after_a_comma_more_is_to_come(model: float) -> None:
+    assert 0.0 < finished("Had he married a more amiable woman,", model) < model
+    assert finished("one, two", model) == model
+
+
+def test_a_whole_command_is_one_with_a_comma_too() -> None:
+    assert finished("What time is it,", WHOLE) == WHOLE
+
+
+def test_a_voice_that_goes_on_tells_more_than_one_that_breaks_off() -> None:
+    unheard, breaks_off, goes_on = (needed_silence_s(sounds, 0.3, TurnTaking()) for sounds in (None, 0.9, 0.1))
+    assert breaks_off < unheard < goes_on
+    assert goes_on - unheard > unheard - breaks_off
 
 
 @pytest.mark.parametrize(("eagerness", "factor"), [("low", 2.0), ("medium", 1.0), ("auto", 1.0), ("high", 0.5)])
