@@ -105,7 +105,6 @@ class Understanding:
         engines = context.engines
         self._captions = None if engines.live is None else Captions(context, engines.live)
         self._so_far = _SoFar()
-        self._corrected = False  # what was said has changed since the model read it
 
     def update(self, settings: Settings) -> None:
         """Go on with new settings."""
@@ -121,8 +120,8 @@ class Understanding:
         self._so_far = _SoFar()  # what is still being found of the last one stays welcome
         if self._captions is not None:
             self._captions.begin(self.utterance.id)
-        if self._corrected:
-            self._corrected = False
+        if self._conversation.history.last_id is not None and self._idle:
+            # How the last answer ends and the next message begins, and what the check has corrected.
             self._context.spawn(self.read_history())
         return self.utterance
 
@@ -243,9 +242,7 @@ class Understanding:
         """Take in the last word on a message that was taken down by the fast recogniser."""
         if not heard.checked and self._checkable:
             return
-        said = self._conversation.history.get(heard.item_id).text
         await self._conversation.settle(heard.item_id, heard.transcript, heard.audio_s, self.settings)
-        self._corrected |= self._conversation.history.get(heard.item_id).text != said
         if isinstance(heard.transcript, Transcript) and heard.transcript.text:
             await self._floor.correct(heard.item_id, heard.transcript)
 

@@ -179,8 +179,8 @@ def test_a_check_after_the_first_sound_changes_the_history_only() -> None:
     assert first.status == second.status == "completed"
 
 
-@pytest.mark.parametrize(("checked", "reads_again"), [("what tide is it", True), ("what time is it", False)])
-def test_what_the_check_corrected_is_read_again_as_soon_as_the_user_speaks(checked: str, reads_again: bool) -> None:
+@pytest.mark.parametrize("checked", ["what tide is it", "what time is it"])
+def test_what_was_said_is_read_to_its_end_as_soon_as_the_user_speaks_again(checked: str) -> None:
     talk = Conversation(live=quick(), stt=ScriptedStt([checked], takes_s=0.8), llm=reader(answers=["It is noon."]))
 
     async def twice(talk: Conversation) -> None:
@@ -189,8 +189,8 @@ def test_what_the_check_corrected_is_read_again_as_soon_as_the_user_speaks(check
 
     talk.hold(twice)
     read = [messages for messages in talk.llm.prefilled if messages[-1].role == "assistant"]
-    assert len(read) == reads_again
-    assert all(ChatMessage("user", checked) in messages for messages in read)
+    assert len(read) == 1
+    assert ChatMessage("user", checked) in read[0]
 
 
 @pytest.mark.parametrize("checked", ["", "error"])
