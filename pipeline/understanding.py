@@ -120,7 +120,8 @@ class Understanding:
         self._so_far = _SoFar()  # what is still being found of the last one stays welcome
         if self._captions is not None:
             self._captions.begin(self.utterance.id)
-        if self._conversation.history.last_id is not None and self._idle:
+        answers = self.settings.turn_taking.create_response
+        if answers and self._conversation.history.last_id is not None and self._idle:
             # How the last answer ends and the next message begins, and what the check has corrected.
             self._context.spawn(self.read_history())
         return self.utterance

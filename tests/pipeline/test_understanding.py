@@ -268,10 +268,17 @@ def test_without_speculation_nothing_is_begun_before_the_commit() -> None:
 
 
 def test_an_utterance_nobody_answers_is_not_prepared() -> None:
-    talk = Conversation(live=quick(), llm=reader(), settings=taking(create_response=False))
-    talk.hold(one_question)
+    talk = Conversation(live=quick(), llm=reader(), settings=taking(create_response=False, mode="silence"))
+
+    async def twice(talk: Conversation) -> None:
+        await one_question(talk)
+        read = len(talk.llm.prefilled)
+        await one_question(talk)
+        assert len(talk.llm.prefilled) == read
+
+    talk.hold(twice)
     assert talk.llm.prompts == []
-    assert [event.text for event in talk.of(events.TranscriptCompleted)] == ["what time is it"]
+    assert [event.text for event in talk.of(events.TranscriptCompleted)] == ["what time is it"] * 2
 
 
 @pytest.mark.parametrize(("finished", "at_most"), [(1.0, 0.35), (0.0, 1.2)])
