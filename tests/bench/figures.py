@@ -63,6 +63,12 @@ def questions(rows: Sequence[Row]) -> Row:
     }
 
 
+def cpu_a_turn(spent_s: float, rows: Sequence[Row], warm: int) -> float | None:
+    """Return the mean core-seconds of a turn, of which `warm` more than are kept were taken to warm up."""
+    turns = len(kept(rows))
+    return round(spent_s / (turns + warm), 2) if turns else None
+
+
 def cpu_by_question(rows: Sequence[Row]) -> float | None:
     """Return the mean core-seconds of questions of two to three seconds."""
     return mean([row["cpu_s"] for row in kept(rows) if 2 <= row["speech_s"] <= 3])

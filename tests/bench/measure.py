@@ -86,10 +86,8 @@ def measure(plan: Plan, say: Callable[[str], None]) -> dict[str, Any]:
                     before_s = server.meter.spent_s()
                     rows = clients.play(part, "questions", *(["--sure"] if plan.sure else []))
                     spent_s = server.meter.spent_s() - before_s
-                    # One more than counts was asked, to warm up.
-                    turns = len(figures.kept(rows)) + 1
                     result[part] = figures.questions(rows) | {
-                        "cpu_s_per_turn": round(spent_s / turns, 2),
+                        "cpu_s_per_turn": figures.cpu_a_turn(spent_s, rows, 1),
                         "cpu_s_of_2_to_3_s_questions": figures.cpu_by_question(rows),
                         "resident_gb": round(server.meter.resident_gb()[0], 2),
                     }
@@ -125,10 +123,10 @@ def _sessions(server: Served, clients: Clients, plan: Plan) -> Row:
     most = str(max(1, _ASKED_EACH // plan.question_step))
     many = ("--at-once", str(plan.sessions), "--most", most, "--every", "1")
     rows = clients.play("sessions", "questions", *many)
-    turns = len(figures.kept(rows)) + plan.sessions
+    spent_s = server.meter.spent_s() - before_s
     return figures.questions(rows) | {
         "sessions": plan.sessions,
-        "cpu_s_per_turn": round((server.meter.spent_s() - before_s) / turns, 2),
+        "cpu_s_per_turn": figures.cpu_a_turn(spent_s, rows, plan.sessions),
     }
 
 

@@ -58,6 +58,11 @@ def test_only_sure_ends_are_timed_and_all_answers_counted() -> None:
     assert summed["discarded_a_turn"] == 1
 
 
+def test_a_turn_costs_what_all_did_and_nothing_where_there_was_none() -> None:
+    assert figures.cpu_a_turn(8.0, [asked(), asked(), asked()], 1) == 2.0
+    assert figures.cpu_a_turn(8.0, [], 1) is None
+
+
 def test_the_cpu_figure_is_of_questions_of_two_to_three_seconds() -> None:
     rows = [asked(), asked(cpu_s=2.0, speech_s=3.0), asked(cpu_s=9.0, speech_s=1.9), asked(cpu_s=9.0, speech_s=4.0)]
     assert figures.cpu_by_question(rows) == 1.5
