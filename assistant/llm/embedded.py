@@ -169,8 +169,8 @@ class EmbeddedLlm:
         body = {
             "messages": _plain(written),
             "max_tokens": request.max_tokens,
-            # Whether a function is called must not hang on chance.
-            "temperature": 0.0 if toolbox.may_call else request.temperature,
+            # Whether a function is called must not hang on chance, nor whether what it returned is told.
+            "temperature": 0.0 if toolbox.may_call or after_result else request.temperature,
             "repeat_penalty": 1.1,  # or small models go round in circles, aloud
             "stream": True,
             "stream_options": {"include_usage": True},

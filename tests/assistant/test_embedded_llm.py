@@ -418,9 +418,13 @@ TOOLBOX = Toolbox((WEATHER, TIMER))
 
 
 async def use(
-    llm: EmbeddedLlm, *messages: ChatMessage, toolbox: Toolbox = TOOLBOX, max_tokens: int = 60
+    llm: EmbeddedLlm,
+    *messages: ChatMessage,
+    toolbox: Toolbox = TOOLBOX,
+    max_tokens: int = 60,
+    temperature: float = 0.0,
 ) -> tuple[str, list[ToolCall], Finish]:
-    request = ChatRequest(messages, max_tokens=max_tokens, temperature=0.0, toolbox=toolbox)
+    request = ChatRequest(messages, max_tokens=max_tokens, temperature=temperature, toolbox=toolbox)
     *pieces, finish = [piece async for piece in llm.stream(request)]
     assert isinstance(finish, Finish)
     text = "".join(piece.text for piece in pieces if isinstance(piece, TextDelta))
@@ -461,6 +465,19 @@ class TestFunctions:
         assert "24" in text
         assert calls == []
         assert finish.input_tokens - finish.cached_tokens < 60
+
+    def test_what_a_result_says_does_not_hang_on_chance(self, qwen: EmbeddedLlm) -> None:
+        asked = ChatMessage("assistant", "", calls=(ToolCall("c", "get_weather", '{"city": "Rome"}'),))
+        result = ChatMessage("tool", '{"celsius": 24, "sky": "sunny"}', call_id="c")
+        past = (self.INSTRUCTIONS, self.ROME, asked, result)
+        toolbox = Toolbox(TOOLBOX.tools, "none")
+
+        async def often() -> list[str]:
+            return [(await use(qwen, *past, toolbox=toolbox, temperature=1.0))[0] for _ in range(5)]
+
+        first, *others = asyncio.run(often())
+        assert "24" in first
+        assert others == [first] * 4
 
     @pytest.mark.parametrize("model", ["qwen", "llm"])
     @pytest.mark.parametrize(
