@@ -139,8 +139,8 @@ class Moonshine:
             # Of the draft stands what the model would have written too, and after that comes what it writes instead.
             stands = int((likeliest[:-1] == fed["input_ids"][0, 1:]).cumprod().sum())
             tokens += likeliest[: stands + 1].tolist()
-            best = logits[: stands + 1].max(axis=1, keepdims=True)
-            logprobs += (-np.log(np.exp(logits[: stands + 1] - best).sum(axis=1))).tolist()
+            below = logits[: stands + 1] - logits[: stands + 1].max(axis=1, keepdims=True)
+            logprobs += (-np.log(np.exp(below).sum(axis=1))).tolist()
             self._feed_back(fed, step, tokens)
             # Not together with the token that all begin with: its numbers are so large that the others' would be
             # rounded coarsely beside them.
@@ -151,9 +151,10 @@ class Moonshine:
     def _feed_back(self, fed: dict[str, NDArray[Any]], step: dict[str, NDArray[Any]], tokens: list[int]) -> None:
         first = not fed["use_cache_branch"][0]
         for name in self._empty_cache:
+            present = step[name.replace("past_key_values", "present")]
             if ".decoder." in name:
-                fed[name] = step[name.replace("past_key_values", "present")][:, :, : len(tokens)]
+                fed[name] = present[:, :, : len(tokens)]
             elif first:  # what was heard stays the same, and only the first step works it out
-                fed[name] = step[name.replace("past_key_values", "present")]
+                fed[name] = present
         fed["use_cache_branch"] = np.array([True])
         fed["input_ids"] = np.array([[tokens[-1]]], np.int64)
