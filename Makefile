@@ -1,4 +1,5 @@
 # make setup   a virtual environment with everything that Parley needs
+# make kernels   the language model's arithmetic, compiled for this processor; run, test and bench do it too
 # make run     setup, then the server; ARGS="--profile tiny" passes options on
 # make test    what must hold before a change goes in: format, lint, types, tests
 # make lint    the first three of these
@@ -15,17 +16,17 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c c
 NO_CLUSTER := /etc/postgresql-common/createcluster.conf
 PORTAUDIO := $(BIN)/python -c 'import ctypes.util, sys; sys.exit(ctypes.util.find_library("portaudio") is None)'
 
-.PHONY: help setup run test lint conformance peers bench clean developer system
+.PHONY: help setup run test lint conformance peers bench clean developer system kernels
 
 help:
 	@sed -n '/^#/!q; s/^# //p' Makefile
 
 setup: $(VENV)/.installed
 
-run: setup
+run: setup kernels
 	@exec $(BIN)/parley serve $(ARGS)
 
-test: developer system lint peers
+test: developer system lint peers kernels
 	$(BIN)/parley models pull
 	$(BIN)/parley models pull smollm2-135m
 	$(BIN)/python -m pytest --cov --cov-fail-under=100 $(ARGS)
@@ -35,7 +36,7 @@ lint: developer
 	$(BIN)/ruff check $(ROOMS)
 	$(BIN)/mypy
 
-conformance: developer peers
+conformance: developer peers kernels
 	$(BIN)/parley models pull
 	$(BIN)/python -m tests.conformance.clients pipecat livekit
 	$(BIN)/python -m tests.conformance --write $(ARGS)
@@ -45,8 +46,12 @@ peers: developer system
 	$(BIN)/python -m tests.conformance.clients agents
 	$(BIN)/python -m tests.node
 
-bench: developer
+bench: developer kernels
 	@exec $(BIN)/python -m tests.bench $(ARGS)
+
+# Half a minute, once; where it can't be, that is said and all goes on as before.
+kernels: setup
+	@$(BIN)/python -m assistant.llm.kernels
 
 clean:
 	rm -rf $(VENV) tests/node_modules *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage bench-results
@@ -71,14 +76,16 @@ $(VENV)/.installed-developer: $(VENV)/.installed
 	$(INSTALL) -e '.[dev]'
 	@touch $@
 
-# Chromium runs the page's tests, Node those of its clients, PortAudio is what sounddevice binds, and the store is tested
-# in PostgreSQL, of which no server is set up here: the tests run their own. They are installed where that needs no password.
+# Chromium runs the page's tests, Node those of its clients, PortAudio is what sounddevice binds, g++ compiles arithmetic,
+# and the store is tested in PostgreSQL, of which no server is set up here: the tests run their own. They are installed
+# where that needs no password.
 system: $(VENV)/.installed
 	@missing=""; \
 	command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null \
 	  || missing="$$missing chromium"; \
 	command -v npm >/dev/null || missing="$$missing nodejs npm"; \
 	$(PORTAUDIO) || missing="$$missing libportaudio2"; \
+	command -v g++ >/dev/null || missing="$$missing g++"; \
 	command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$$missing postgresql"; \
 	if [ -z "$$missing" ]; then exit 0; fi; \
 	if ! command -v apt-get >/dev/null; then echo "Install these for all tests:$$missing"; exit 0; fi; \

@@ -87,6 +87,7 @@ def examine(config: Config, store: Store) -> Iterator[Finding]:
     yield python(sys.version_info[:2])
     yield from libraries()
     yield from models(config, store)
+    yield arithmetic()
     yield disk(config, store)
     yield memory(config, store, available_memory())
     yield keeping(config)
@@ -184,6 +185,20 @@ def models(config: Config, store: Store) -> Iterator[Finding]:
             case State.ABSENT:
                 text = f"not on this machine ({size(find(store.models, name).bytes)})."
                 yield Finding(Verdict.WARN, f"Model {name}", text, f"{pull} or the next `parley serve` fetches it.")
+
+
+def arithmetic() -> Finding:
+    """Tell whether the language model computes with what was compiled for this processor."""
+    try:
+        from assistant.llm import kernels  # noqa: PLC0415 - it needs libraries that may be missing
+
+        compiled = kernels.find() is not None
+    except ImportError:
+        return Finding(Verdict.WARN, "Arithmetic", "it can't be looked for before the libraries are there.")
+    if compiled:
+        return Finding(Verdict.GOOD, "Arithmetic", "compiled for this processor.")
+    cure = "`make kernels` compiles what is quicker, or says why it can't."
+    return Finding(Verdict.WARN, "Arithmetic", "as on any processor.", cure)
 
 
 def disk(config: Config, store: Store) -> Finding:

@@ -12,6 +12,7 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from assistant.llm import kernels
 from assistant.llm.beginnings import Beginning
 from assistant.llm.calling import Answer, Body, Take, likely_tokens
 from assistant.llm.prompts import Template
@@ -393,6 +394,7 @@ class _Control:
 def _load(file: Path, threads: int, context_tokens: int, parallel: int, folder: Path) -> Any:
     import xllamacpp  # noqa: PLC0415 - after assistant.cpu.share_machine, which it reads once
 
+    kernels.take()
     params = xllamacpp.CommonParams()
     params.model.path = str(file)
     params.verbosity = -1  # llama.cpp writes to stderr, and writes down prompts at that

@@ -10,6 +10,7 @@ import pytest
 from assistant import doctor
 from assistant.config import Config, load
 from assistant.doctor import Finding, Verdict
+from assistant.llm import kernels
 from assistant.models import Store
 from assistant.server import listener
 from tests.assistant.conftest import CONTENTS, model, write_wheel
@@ -180,6 +181,15 @@ def test_a_missing_sounddevice_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "make setup" in doctor.sound().cure
 
 
+def test_arithmetic_that_fits_every_processor_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernels, "find", lambda: None)
+    finding = doctor.arithmetic()
+    assert finding.verdict is WARN
+    assert "make kernels" in finding.cure
+    monkeypatch.setattr(kernels, "find", lambda: tmp_path)
+    assert doctor.arithmetic().verdict is GOOD
+
+
 def test_everything_is_examined(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     monkeypatch.setattr(doctor, "libraries", lambda: iter([Finding(GOOD, "Libraries", "all.")]))
@@ -188,6 +198,7 @@ def test_everything_is_examined(store: Store, tmp_path: Path, monkeypatch: pytes
     assert [finding.subject for finding in findings if not finding.subject.startswith("Model ")] == [
         "Python",
         "Libraries",
+        "Arithmetic",
         "Disk",
         "Memory",
         "Store",
