@@ -16,6 +16,7 @@ from assistant.llm.tool_text import (
     CALL_MARKS,
     CALL_MIDDLE,
     CALL_OPEN,
+    GREETING,
     WORDS_GRAMMAR,
     Words,
     call_grammar,
@@ -78,7 +79,10 @@ class Answer:
             return self._call(
                 [tool for tool in self._toolbox.tools if choice == "required" or choice == NamedTool(tool.name)]
             )
-        if after_result or not self._toolbox.may_call:
+        if after_result:
+            # A small model that can make nothing of a result ("done", an error) greets instead, as in the examples.
+            self._say(self._chat | {"grammar": WORDS_GRAMMAR, "logit_bias": [[GREETING, False]]})
+        elif not self._toolbox.may_call:
             self._say(self._chat | {"grammar": WORDS_GRAMMAR})
         elif not self._say(self._chat | {"logit_bias": [[mark, _INVITED] for mark in CALL_MARKS]}):
             if self._means_a_call():

@@ -20,6 +20,9 @@ CALL_MIDDLE: Final = '", "arguments": '
 """Between the name and the arguments."""
 CALL_END: Final = "}\n</tool_call>"
 
+GREETING: Final = "Good"
+"""The token that the first example's answer begins with."""
+
 _TOOLS: Final = f"""# Tools
 
 You may call one or more functions to assist with the user query.
@@ -34,12 +37,12 @@ For each function call, return a json object with function name and arguments wi
 {{"name": <function-name>, "arguments": <args-json-object>}}
 </tool_call>
 Otherwise answer in plain words, without a function:
-Good morning. - Good morning! How can I help?
+Good morning. - {GREETING} morning! How can I help?
 Tell me a joke. - Why did the tomato blush? It saw the salad dressing.
 How many days has a week? - A week has seven days."""
 """The first part is what models were trained with; without the examples, small ones call at a greeting."""
 
-_ASK: Final = "Now tell me that in one short, plain sentence."
+_ASK: Final = "Now tell me what it says, in one short, plain sentence."
 """Small models say JSON, or call again, unless they are asked for words."""
 
 

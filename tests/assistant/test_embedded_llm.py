@@ -479,6 +479,14 @@ class TestFunctions:
         assert "24" in first
         assert others == [first] * 4
 
+    @pytest.mark.parametrize("told", ["done", '{"error": "unknown city"}', '[{"day": "Monday", "celsius": 24}]'])
+    def test_no_result_is_answered_with_a_greeting(self, qwen: EmbeddedLlm, told: str) -> None:
+        asked = ChatMessage("assistant", "", calls=(ToolCall("c", "get_weather", '{"city": "Rome"}'),))
+        past = (self.INSTRUCTIONS, self.ROME, asked, ChatMessage("tool", told, call_id="c"))
+        text, _, _ = asyncio.run(use(qwen, *past, toolbox=Toolbox(TOOLBOX.tools, "none")))
+        assert text
+        assert "help" not in text.lower()
+
     @pytest.mark.parametrize("model", ["qwen", "llm"])
     @pytest.mark.parametrize(
         ("choice", "names"), [("required", {"get_weather", "set_timer"}), (NamedTool("set_timer"), {"set_timer"})]
