@@ -34,11 +34,12 @@ _AHEAD = 4  # downloads that may wait on the disk until the one before them is u
 _POLL_S = 0.1
 _CHUNK = 1 << 20
 _TIMEOUT_S = 30.0
-_UNREACHABLE = re.compile(
+UNREACHABLE = re.compile(
     r"NewConnectionError|ConnectTimeout|ReadTimeout|ConnectError|Connection ?(reset|refused|broken|Error)|"
     r"Failed to establish|[Nn]ame or service not known|name resolution|getaddrinfo|ProxyError|Max retries|"
     r"OfflineModeIsEnabled|Network is unreachable"
 )
+"""Found in what pip or the hub's library writes when there is no network."""
 _CREDENTIALS = re.compile(r"//[^/@\s]+@")
 # The first request fails at once without a network, where the download would try for half a minute.
 _HUB = """
@@ -278,7 +279,7 @@ def _judge(download: _Download, code: int, folder: Path) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     if "No module named pip" in log:
         raise SourceError(f"this Python has no pip (`{sys.executable} -m ensurepip` installs it)")
-    if _UNREACHABLE.search(log):
+    if UNREACHABLE.search(log):
         raise SourceError("it can't be reached", offline=True)
     if "No matching distribution found" in log:
         raise SourceError(f"it has no {download.what}")

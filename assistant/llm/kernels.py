@@ -33,6 +33,7 @@ import platformdirs
 from numpy.typing import NDArray
 
 from assistant.cpu import cores
+from assistant.sources import UNREACHABLE
 from pipeline.errors import ParleyError
 
 _PACKAGE: Final = "xllamacpp"
@@ -199,7 +200,9 @@ def _run(*command: str, fails: str) -> None:
     if done.returncode:
         lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
         said = next((line for line in lines if "error" in line.lower()), "".join(lines[-1:]))
-        if done.returncode < 0:
+        if UNREACHABLE.search(done.stderr):
+            said = "the package index can't be reached"
+        elif done.returncode < 0:
             said = f"it crashed (signal {-done.returncode})"
         raise KernelError(f"{fails}: {said.removeprefix('ERROR: ').rstrip('.')[:300]}.")
 
