@@ -13,6 +13,7 @@ https://github.com/ggml-org/llama.cpp/tree/master/ggml/src/ggml-cpu
 
 import ctypes
 import hashlib
+import itertools
 import os
 import platform
 import re
@@ -23,6 +24,7 @@ import tarfile
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
@@ -80,6 +82,8 @@ _WIDTH, _HEIGHT = 512, 256
 """Of the matrices that are multiplied for comparison."""
 _COLUMNS: Final = (1, 9, 40)
 """One token is computed by other kernels than several."""
+_PLAIN: Final = 0
+"""The way of storing that there always is; every format has products in it."""
 _APART: Final = 0.01
 """How far two products may be from each other, in parts of their size: kernels round their input differently."""
 
@@ -281,40 +285,40 @@ def _compare(file: Path) -> str:
     expected = _products(library)
     if not _exchange(library, file):
         return "error: it can't be loaded"
-    for name, found in _products(library).items():
-        right = expected[name.split(" in ")[0]]
+    for (name, columns, way), found in _products(library).items():
+        right = expected[name, columns, _PLAIN]
         if not float(np.linalg.norm(found - right)) <= _APART * float(np.linalg.norm(right)):
-            return f"error: products of {name} are wrong"
+            return f"error: products of {name} by {columns} (way of storing: {way}) are wrong"
     return ""
 
 
-def _products(library: Any) -> dict[str, NDArray[np.float32]]:
-    """Multiply matrices of all formats by some columns, in every way that the CPU's backend has of storing them."""
+def _products(library: Any) -> dict[tuple[str, int, int], NDArray[np.float32]]:
+    """Multiply matrices of all formats by some columns, in every way that the CPU's backend has of storing them.
+
+    Return the products by format, number of columns and way. Nothing is freed: the process is about to end.
+    """
     device = library.ggml_backend_reg_dev_get(library.ggml_backend_reg_by_name(b"CPU"), 0)
     backend = library.ggml_backend_dev_init(device, None)
-    ways = {"": library.ggml_backend_dev_buffer_type(device)} | _extra(library, device)
+    ways = [library.ggml_backend_dev_buffer_type(device), *_extra(library, device)]
     numbers = np.random.default_rng(1)
     weights = numbers.standard_normal((_HEIGHT, _WIDTH), dtype=np.float32)
     results = {}
     for columns in _COLUMNS:
         values = numbers.standard_normal((columns, _WIDTH), dtype=np.float32)
         for name, kind in _FORMATS.items():
-            for way, buffers in ways.items():
+            for way, buffers in enumerate(ways):
                 product = _product(library, (device, backend, buffers), kind, weights, values)
                 if product is not None:
-                    results[f"{name} by {columns}{way}"] = product
+                    results[name, columns, way] = product
     return results
 
 
-def _extra(library: Any, device: int) -> dict[str, int]:
-    """Return the ways of storing that kernels like better, by a name."""
+def _extra(library: Any, device: int) -> Iterator[int]:
+    """Return the ways of storing that kernels like better; a null pointer ends their list."""
     registry = library.ggml_backend_reg_by_name(b"CPU")
     address = library.ggml_backend_reg_get_proc_address(registry, b"ggml_backend_dev_get_extra_bufts")
     kinds = ctypes.CFUNCTYPE(ctypes.POINTER(ctypes.c_void_p), ctypes.c_void_p)(address)(device)
-    found: dict[str, int] = {}
-    while (kind := kinds[len(found)]) is not None:
-        found[f" in way {len(found) + 1}"] = kind
-    return found
+    return itertools.takewhile(bool, (kinds[number] for number in itertools.count()))
 
 
 def _product(
