@@ -1,23 +1,39 @@
 """End-of-turn detection with Smart Turn v3 (https://github.com/pipecat-ai/smart-turn, ONNX)."""
 
 import asyncio
+import math
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 import numpy as np
 import onnxruntime
 
-from audio.mel import log_mel
+from audio.mel import HOP, log_mel
 from audio.pcm import check_heard
+from audio.turn.any_length import any_length
 from audio.types import INPUT_RATE, Samples
 
 _HEARD: Final = 8 * INPUT_RATE
 """Samples that the model looks at: the last 8 s."""
+_SHORT: Final = 3 * INPUT_RATE
+"""Of an utterance that isn't longer, it looks at so much."""
+_FRAME: Final = 2 * HOP
+"""Samples of a position."""
+_DOUBT: Final = 1.05
+"""Log odds by which it thinks less of an end without the 5 s of silence before a short utterance.
+
+Otherwise it tells ends from pauses as well as with them: over 143 of both in this project's recordings the area under
+the curve is 0.81, and 0.80 with all 8 s. Of longer utterances it makes something else when 4 or 6 s are all it sees.
+"""
 
 
 class SmartTurn:
-    """Tells a finished utterance from a pause by its words' melody and sense. About 40 ms a score, on one thread."""
+    """Tells a finished utterance from a pause by its words' melody and sense.
+
+    A score takes about 12 ms on one thread for an utterance of up to 3 s, and 45 ms for a longer one.
+    """
 
     def __init__(self, model: Path) -> None:
         """Load the one ONNX file in the folder `model`. Raises FileNotFoundError when there is none."""
@@ -28,7 +44,13 @@ class SmartTurn:
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+        self._any = any_length(file.read_bytes())
+        # From a file, since onnxruntime never lets go of bytes that it was given.
+        with TemporaryDirectory(prefix="parley-") as folder:
+            if self._any is not None:
+                file = Path(folder) / "any-length.onnx"
+                file.write_bytes(self._any.model)
+            self._session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="smart-turn")
 
     async def score(self, audio: Samples) -> float:
@@ -54,5 +76,16 @@ class SmartTurn:
         tail = audio[-_HEARD:]
         heard[_HEARD - tail.size :] = tail
         heard = (heard - heard.mean()) / np.sqrt(heard.var() + 1e-7)
-        (probability,) = self._session.run(None, {"input_features": log_mel(heard)[None]})
-        return float(probability[0, 0])
+        features = log_mel(heard)[None]
+        if self._any is None:
+            (probability,) = self._session.run(None, {"input_features": features})
+            return float(probability[0, 0])
+        length = _SHORT if tail.size <= _SHORT else _HEARD
+        given = {
+            "input_features": np.ascontiguousarray(features[:, :, -(length // HOP) :]),
+            self._any.table: self._any.positions[-(length // _FRAME) :],
+        }
+        (probability,) = self._session.run(None, given)
+        ended = float(probability[0, 0])
+        odds = math.exp(_DOUBT if length == _SHORT else 0.0)
+        return odds * ended / (odds * ended + 1 - ended)

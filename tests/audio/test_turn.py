@@ -4,9 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import pytest
 
+from audio import onnx_file
 from audio.mel import log_mel
+from audio.turn.any_length import any_length
 from audio.turn.silence import Silence
 from audio.turn.smart_turn import SmartTurn
 from audio.types import INPUT_RATE, Samples
@@ -47,6 +50,42 @@ def test_any_length_is_taken(smart_turn: SmartTurn) -> None:
     asyncio.run(smart_turn.warm())
     assert asyncio.run(smart_turn.score(np.zeros(0, np.float32))) == 0
     assert 0 <= asyncio.run(smart_turn.score(np.full(1, 0.1, np.float32))) <= 1
+
+
+@pytest.mark.models
+@pytest.mark.parametrize("seconds", [3.1, 5.5, 8.0])
+def test_of_a_longer_utterance_it_says_what_the_published_model_says(
+    smart_turn: SmartTurn, clip: Callable[[str], Samples], model_path: Callable[[str], Path], seconds: float
+) -> None:
+    audio = clip("en_jfk")[: int(seconds * INPUT_RATE)]
+    heard = np.zeros(8 * INPUT_RATE, np.float32)
+    heard[heard.size - audio.size :] = audio
+    heard = (heard - heard.mean()) / np.sqrt(heard.var() + 1e-7)
+    published = onnxruntime.InferenceSession(next(model_path("smart-turn").glob("*.onnx")))
+    (expected,) = published.run(None, {"input_features": log_mel(heard)[None]})
+    assert asyncio.run(smart_turn.score(audio)) == pytest.approx(float(expected[0, 0]), abs=1e-4)
+
+
+@pytest.mark.models
+def test_a_model_that_is_built_otherwise_hears_8_seconds(
+    model_path: Callable[[str], Path], clip: Callable[[str], Samples], tmp_path: Path
+) -> None:
+    file = next(model_path("smart-turn").glob("*.onnx"))
+    (tmp_path / "other.onnx").write_bytes(file.read_bytes().replace(b"embed_positions", b"embed_placement"))
+    other = SmartTurn(tmp_path)
+    audio = clip("en_s2p_weather_new_york")
+    assert asyncio.run(other.score(audio)) > 0.5
+    assert asyncio.run(other.score(np.tile(audio, 8))) > 0.5
+    other.close()
+
+
+@pytest.mark.parametrize("constants", [0, 2])
+def test_a_model_whose_length_stands_nowhere_or_twice_is_left_alone(constants: int) -> None:
+    table = onnx_file.write([(1, 400), (1, 2), (2, 1), (8, b"embed_positions.weight"), (9, bytes(3200))])
+    length = (400).to_bytes(8, "little")
+    shapes = [onnx_file.write([(1, 1), (2, 7), (8, bytes([65 + at])), (9, length)]) for at in range(constants)]
+    graph: onnx_file.Fields = [(5, table), *((5, shape) for shape in shapes)]
+    assert any_length(onnx_file.write([(7, onnx_file.write(graph))])) is None
 
 
 @pytest.mark.models

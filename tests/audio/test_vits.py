@@ -5,10 +5,8 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from audio.tts.halves import Halves, _read, _write, split
+from audio.tts.halves import Halves, split
 from audio.tts.vits import Vits
 from audio.types import Samples
 
@@ -71,27 +69,3 @@ class TestSplit:
     def test_a_file_that_ends_too_soon_is_refused(self, voice: Path) -> None:
         with pytest.raises(ValueError, match="no ONNX model"):
             split(voice.read_bytes()[:1_000_000])
-
-
-class TestWireFormat:
-    @given(
-        st.lists(
-            st.tuples(st.integers(1, 2**20), st.one_of(st.binary(max_size=300), st.integers(0, 2**64 - 1))),
-            max_size=20,
-        )
-    )
-    def test_what_is_written_is_read(self, fields: list[tuple[int, bytes | int]]) -> None:
-        read = _read(_write([*fields]))
-        assert [(n, content if isinstance(content, int) else bytes(content)) for n, content in read] == fields
-
-    @given(st.binary(max_size=200))
-    def test_noise_is_read_or_refused(self, noise: bytes) -> None:
-        try:
-            split(noise)
-        except ValueError as error:
-            assert "no ONNX model" in str(error)  # noqa: PT017 - noise may also be a message, by chance
-
-    @pytest.mark.parametrize("model", [b"", b"\x08\x07"])
-    def test_a_model_without_a_graph_is_refused(self, model: bytes) -> None:
-        with pytest.raises(ValueError, match="it has no graph"):
-            split(model)
