@@ -36,7 +36,7 @@ def model(*sources: Source, contents: Mapping[str, bytes] = CONTENTS) -> Model:
 
 
 def gguf_file(path: Path) -> Path:
-    """Write a language model of five matrices that no runtime would take."""
+    """Write a language model of six matrices that no runtime would take."""
     writer = GGUFWriter(path, "qwen2")
     writer.add_context_length(2048)
     writer.add_token_list(["a", "b"])
@@ -44,8 +44,9 @@ def gguf_file(path: Path) -> Path:
     for name in ("token_embd", "blk.0.attn_q", "blk.0.ffn_up"):
         weights = quantize(noise.normal(size=(8, 64)).astype(np.float32), GGMLQuantizationType.Q5_0)
         writer.add_tensor(f"{name}.weight", weights, raw_dtype=GGMLQuantizationType.Q5_0)
-    output = quantize(noise.normal(size=(8, 64)).astype(np.float32), GGMLQuantizationType.Q8_0)
-    writer.add_tensor("output.weight", output, raw_dtype=GGMLQuantizationType.Q8_0)
+    for name, kind in (("blk.0.attn_k", GGMLQuantizationType.Q4_1), ("output", GGMLQuantizationType.Q8_0)):
+        weights = quantize(noise.normal(size=(8, 64)).astype(np.float32), kind)
+        writer.add_tensor(f"{name}.weight", weights, raw_dtype=kind)
     writer.add_tensor("blk.0.ffn_norm.weight", np.ones(64, np.float32))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()

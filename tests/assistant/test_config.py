@@ -46,7 +46,7 @@ def test_a_file_lies_over_the_profile_and_options_over_the_file(written: Written
     written.path.write_text("[server]\nport = 1\nmax_sessions = 2\n[tts]\nthreads = 3\n", encoding="utf-8")
     config = load(profile="tiny", file=written.path, host="localhost", port=4)
     assert (config.server.host, config.server.port, config.server.max_sessions) == ("localhost", 4, 2)
-    assert config.llm.model == "smollm2-135m"
+    assert config.llm.model == "smollm2-135m-iq4"
     assert config.tts.threads == 3
 
 

@@ -43,6 +43,7 @@ def test_each_weight_gets_the_format_that_suits_its_work(tmp_path: Path) -> None
         "token_embd.weight": Format.Q5_0,
         "blk.0.attn_q.weight": Format.Q8_0,
         "blk.0.ffn_up.weight": Format.IQ4_NL,
+        "blk.0.attn_k.weight": Format.IQ4_NL,
         "output.weight": Format.IQ4_NL,
         "blk.0.ffn_norm.weight": Format.F32,
     }
