@@ -109,8 +109,6 @@ class Captions:
     def __init__(self, context: Context, engine: SpeechToText) -> None:
         self._context = context
         self._engine = engine
-        self.certain = ""
-        """The words of the utterance that will not change any more."""
         self._item_id: str | None = None
         self._stable = StablePrefix()
         self._next_s = 0.0  # length of the utterance that is worth another transcript
@@ -118,7 +116,6 @@ class Captions:
 
     def begin(self, item_id: str) -> None:
         """Write what is said from now on under `item_id`."""
-        self.certain = ""
         self._item_id = item_id
         self._stable = StablePrefix()
         self._next_s = _LIVE_EVERY_S
@@ -126,6 +123,11 @@ class Captions:
     def end(self) -> None:
         """Stop: the utterance is over, and what still comes of it counts no more."""
         self._item_id = None
+
+    @property
+    def agreed(self) -> str:
+        """The words that the last two transcripts of the utterance begin with."""
+        return self._stable.agreed
 
     @property
     def pending(self) -> float | None:
@@ -149,9 +151,7 @@ class Captions:
     def take(self, partial: Partial) -> str:
         """Take in a transcript and return the words that became certain."""
         self._pending = None
-        fresh = self._stable.feed(partial.transcript.text) if partial.item_id == self._item_id else ""
-        self.certain += fresh
-        return fresh
+        return self._stable.feed(partial.transcript.text) if partial.item_id == self._item_id else ""
 
     async def _write(self, item_id: str, audio: Samples, end_s: float, lane: Lane) -> None:
         words = Transcript("")

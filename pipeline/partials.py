@@ -13,6 +13,8 @@ class StablePrefix:
     """
 
     def __init__(self) -> None:
+        self.agreed = ""
+        """The words that the last two transcripts begin with. Later ones may still begin with others."""
         self._given = 0  # words given out
         self._last: list[str] = []
 
@@ -25,6 +27,7 @@ class StablePrefix:
                 break
             agreed += 1
         self._last = words
+        self.agreed = " ".join(words[:agreed])
         fresh = words[self._given : agreed]
         lead = " " if self._given and fresh else ""
         self._given = max(self._given, agreed)

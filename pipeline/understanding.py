@@ -61,8 +61,8 @@ class _SoFar:
     """Words that the model is reading."""
     read: dict[tuple[str, ...], float | None] = field(default_factory=dict)
     """What it has read, and how finished it found it."""
-    certain: int = 0
-    """Words that will stay and that it has read."""
+    agreed: int = 0
+    """How many words of doubtful transcripts it has read."""
     wanted: Transcript | None = None
     """The words, as last guessed."""
     last: Partial | None = None
@@ -176,11 +176,23 @@ class Understanding:
             case Partial():
                 await self._take_partial(entry, state)
             case Heard():
+                now = (self.utterance.id, self.utterance.hearing)
+                if (
+                    isinstance(entry.transcript, Transcript)
+                    and not entry.checked
+                    and (entry.item_id, entry.hearing) == now
+                ):
+                    self._compare(entry.transcript)
                 await self._take_heard(entry)
             case Read():
                 await self._take_read(entry)
             case _:
                 assert_never(entry)
+
+    def _compare(self, words: Transcript) -> None:
+        """Note whether these are the words of the transcript before."""
+        last = self._so_far.last
+        self._so_far.steady = last is not None and same_words(last.transcript.text, words.text)
 
     async def _take_partial(self, partial: Partial, state: State) -> None:
         assert self._captions is not None
@@ -189,8 +201,8 @@ class Understanding:
             await self._context.emit(events.TranscriptDelta(partial.item_id, fresh))
         if partial.item_id != self.utterance.id:
             return
-        last, self._so_far.last = self._so_far.last, partial
-        self._so_far.steady = last is not None and same_words(last.transcript.text, partial.transcript.text)
+        self._compare(partial.transcript)
+        self._so_far.last = partial
         if self._so_far.adopts:
             self._so_far.adopts = False
             await self._adopt(partial)
@@ -208,11 +220,12 @@ class Understanding:
                 self._so_far.wanted = None
                 await self._floor.discard()
             assert self._captions is not None
-            certain = self._captions.certain.split()
-            if not self._floor.prepares and len(certain) >= self._so_far.certain + _READ_WORDS:
-                # They stay, whatever comes: the model need not read them then.
-                self._so_far.certain = len(certain)
-                self._start_reading(" ".join(certain))
+            agreed = self._captions.agreed
+            words_agreed = len(agreed.split())
+            if not self._floor.prepares and words_agreed >= self._so_far.agreed + _READ_WORDS:
+                # They mostly stay, whatever comes: the model need not read them then.
+                self._so_far.agreed = words_agreed
+                self._start_reading(agreed)
 
     async def _adopt(self, partial: Partial) -> None:
         """Take the last words before a pause for the pause's."""
@@ -289,8 +302,11 @@ class Understanding:
 
     @property
     def _doubts(self) -> bool:
-        """Whether the words are being checked and likely to change: to answer them meanwhile would slow the check."""
-        return self.utterance.fast is not None and self.utterance.words is None
+        """Whether the words are being checked and likely to change: to answer them meanwhile would slow the check.
+
+        Words that the fast recogniser has heard twice, of more and more sound, mostly stay.
+        """
+        return self.utterance.fast is not None and self.utterance.words is None and not self._so_far.steady
 
     async def _prepare(self, words: Transcript) -> None:
         taking, utterance = self.settings.turn_taking, self.utterance

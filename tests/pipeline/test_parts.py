@@ -96,6 +96,16 @@ def test_words_are_given_out_once_when_two_transcripts_agree() -> None:
     assert [stable.feed(text) for text in heard_so_far] == ["", "", "", "", "What time is", "", ""]
     assert stable.feed("What time is it now please") == ""
     assert stable.feed("what time, is it now please then") == " it now"
+    assert stable.agreed == "what time, is it now"
+
+
+def test_agreed_is_what_two_transcripts_begin_with_whatever_was_given_out_before() -> None:
+    stable = StablePrefix()
+    agreed = []
+    for text in ["what you", "what you please", "would you please", "would you please turn", "would you please go on"]:
+        stable.feed(text)
+        agreed.append(stable.agreed)
+    assert agreed == ["", "what", "", "would you", "would you please"]
 
 
 @given(st.lists(st.lists(st.sampled_from("abc"), max_size=6), max_size=12))

@@ -112,12 +112,30 @@ def test_unsure_words_wait_for_the_check() -> None:
 
 
 def test_unsure_words_are_read_and_not_answered_while_they_are_checked() -> None:
-    talk = Conversation(live=quick(logprob=-1.5), stt=ScriptedStt(["What time is it?"], takes_s=0.6), llm=reader())
+    words = {0.0: "", 0.4: "what", 0.7: "what time", 1.2: "what time is it"}  # these are heard once, in the pause
+    talk = Conversation(
+        live=quick(words, logprob=-1.5), stt=ScriptedStt(["What time is it?"], takes_s=0.6), llm=reader()
+    )
     talk.hold(one_question)
     assert prompts(talk) == ["What time is it?"]
     assert talk.llm.prefilled[-1][-1].content == "what time is it"
     timings = talk.of(events.TurnTimed)[0].timings
     assert timings.commit_s < timings.transcript_s < timings.first_token_s
+
+
+@pytest.mark.parametrize(("checked", "discarded"), [("What time is it?", 0), ("what tide is it", 1)])
+def test_unsure_words_that_were_heard_twice_are_answered_and_not_heard_before_the_check(
+    checked: str, discarded: int
+) -> None:
+    talk = Conversation(live=quick(logprob=-1.5), stt=ScriptedStt([checked], takes_s=0.6), llm=reader())
+    talk.hold(one_question)
+    assert prompts(talk) == ["what time is it", *([checked] if discarded else [])]
+    timings = talk.of(events.TurnTimed)[0].timings
+    assert timings.discarded == discarded
+    assert (timings.first_token_s < 0.6) is not bool(discarded)
+    assert timings.first_audio_s > 0.6
+    assert talk.at(events.TranscriptCompleted) <= talk.at(events.ResponseStarted)
+    assert [event.text for event in talk.of(events.TranscriptCompleted)] == [checked]
 
 
 def test_sure_words_are_checked_when_their_answer_has_been_thought_of() -> None:
