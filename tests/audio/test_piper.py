@@ -73,6 +73,32 @@ class TestSpeech:
         assert 0.05 < first < 0.3
         assert sum(others) > 2
 
+    def test_a_short_clause_is_made_once(self, piper: Piper, monkeypatch: pytest.MonkeyPatch) -> None:
+        first = spoken(piper, "Certainly,")
+        assert not np.array_equal(spoken(piper, "Certainly,", 1.2), first)
+        monkeypatch.setattr(piper, "_make", None)
+        assert np.array_equal(spoken(piper, "Certainly,"), first)
+
+    @pytest.mark.parametrize("text", ["Yours is 42,", "That is a longer clause,"])
+    def test_what_is_long_or_holds_a_number_is_not_kept(self, piper: Piper, text: str) -> None:
+        # Its melody is another one each time.
+        assert not np.array_equal(spoken(piper, text), spoken(piper, text))
+
+    def test_a_short_clause_that_broke_off_is_not_kept(self, piper: Piper) -> None:
+        async def begin() -> None:
+            async with aclosing(piper.speak("Naturally!")) as pieces:
+                await anext(pieces)
+
+        asyncio.run(begin())
+        assert spoken(piper, "Naturally!").size > OUTPUT_RATE // 2
+
+    def test_only_the_clauses_used_last_are_kept(self, piper: Piper, monkeypatch: pytest.MonkeyPatch) -> None:
+        piper._kept.clear()
+        monkeypatch.setattr(piper_module, "_KEPT", 2)
+        for text in ["Ah,", "Oh,", "Ah,", "Eh,"]:
+            spoken(piper, text)
+        assert [text for text, _, _ in piper._kept] == ["Ah,", "Eh,"]
+
     def test_speed_changes_the_duration(self, piper: Piper) -> None:
         slow, normal, fast = (sum(spoken(piper, SENTENCE, speed).size for _ in range(3)) for speed in (0.5, 1.0, 1.5))
         assert slow > 1.6 * normal
