@@ -24,8 +24,9 @@ _FRAME: Final = 2 * HOP
 _DOUBT: Final = 0.9
 """Log odds by which it thinks less of an end without the 5 s of silence before a short utterance.
 
-It is 1.05 on average; with all of that, more pauses are taken for ends. Otherwise it tells ends from pauses as well as with them: over 143 of both in this project's recordings the area under
-the curve is 0.81, and 0.80 with all 8 s. Of longer utterances it makes something else when 4 or 6 s are all it sees.
+It is 1.05 on average; with all of that, more pauses are taken for ends. Otherwise it tells ends from pauses as well as
+with that silence: over 143 of both in this project's recordings the area under the curve is 0.81, and 0.80 with it. Of
+longer utterances it makes something else when 4 or 6 s are all it sees.
 """
 
 
