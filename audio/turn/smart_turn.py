@@ -37,7 +37,10 @@ class SmartTurn:
     """
 
     def __init__(self, model: Path) -> None:
-        """Load the one ONNX file in the folder `model`. Raises FileNotFoundError when there is none."""
+        """Load the one ONNX file in the folder `model`.
+
+        Raises FileNotFoundError when there is none, ValueError when it isn't what it should be.
+        """
         file = next(iter(sorted(model.glob("*.onnx"))), None)
         if file is None:
             raise FileNotFoundError(f"{model} holds no .onnx file. Fetch the turn detector's model again.")
@@ -45,7 +48,10 @@ class SmartTurn:
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
-        self._any = any_length(file.read_bytes())
+        try:
+            self._any = any_length(file.read_bytes())
+        except ValueError as error:
+            raise ValueError(f"{file} is no turn detector ({error}). Fetch the turn detector's model again.") from error
         # From a file, since onnxruntime never lets go of bytes that it was given.
         with TemporaryDirectory(prefix="parley-") as folder:
             if self._any is not None:

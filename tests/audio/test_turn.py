@@ -101,6 +101,12 @@ def test_a_folder_without_a_model_is_named(tmp_path: Path) -> None:
         SmartTurn(tmp_path)
 
 
+def test_a_file_that_is_no_model_is_named(tmp_path: Path) -> None:
+    (tmp_path / "smart.onnx").write_bytes(b"no model")
+    with pytest.raises(ValueError, match=r"smart\.onnx is no turn detector \(.*no ONNX model.*Fetch"):
+        SmartTurn(tmp_path)
+
+
 def test_silence_never_thinks_that_you_are_done() -> None:
     engine = Silence()
 
