@@ -28,7 +28,7 @@ run: setup kernels
 
 test: developer system lint peers kernels
 	$(BIN)/parley models pull
-	$(BIN)/parley models pull smollm2-135m
+	$(BIN)/parley models pull smollm2-135m-iq4
 	$(BIN)/python -m pytest --cov --cov-fail-under=100 $(ARGS)
 
 lint: developer

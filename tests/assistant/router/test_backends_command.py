@@ -153,7 +153,7 @@ def test_an_unknown_backend(run: Run) -> None:
 def test_the_embedded_model_is_tried_as_well(
     model_path: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model_path("smollm2-135m")
+    model_path("smollm2-135m-iq4")
     result = CliRunner().invoke(cli.main, ["backends", "--profile", "tiny", "test", "device", "--json"])
     tried = json.loads(result.stdout)
     assert tried["said"]
