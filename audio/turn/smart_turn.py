@@ -49,15 +49,17 @@ class SmartTurn:
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
         try:
-            self._any = any_length(file.read_bytes())
+            shortened = any_length(file.read_bytes())
         except ValueError as error:
             raise ValueError(f"{file} is no turn detector ({error}). Fetch the turn detector's model again.") from error
         # From a file, since onnxruntime never lets go of bytes that it was given.
         with TemporaryDirectory(prefix="parley-") as folder:
-            if self._any is not None:
+            if shortened is not None:
                 file = Path(folder) / "any-length.onnx"
-                file.write_bytes(self._any.model)
+                file.write_bytes(shortened.model)
             self._session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+        # Not the bytes of the model as well.
+        self._positions = None if shortened is None else (shortened.table, shortened.positions)
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="smart-turn")
 
     async def score(self, audio: Samples) -> float:
@@ -84,15 +86,14 @@ class SmartTurn:
         heard[_HEARD - tail.size :] = tail
         heard = (heard - heard.mean()) / np.sqrt(heard.var() + 1e-7)
         features = log_mel(heard)[None]
-        if self._any is None:
-            (probability,) = self._session.run(None, {"input_features": features})
-            return float(probability[0, 0])
-        length = _SHORT if tail.size <= _SHORT else _HEARD
-        given = {
-            "input_features": np.ascontiguousarray(features[:, :, -(length // HOP) :]),
-            self._any.table: self._any.positions[-(length // _FRAME) :],
-        }
+        length = _SHORT if self._positions is not None and tail.size <= _SHORT else _HEARD
+        given = {"input_features": np.ascontiguousarray(features[:, :, -(length // HOP) :])}
+        if self._positions is not None:
+            table, positions = self._positions
+            given[table] = positions[-(length // _FRAME) :]
         (probability,) = self._session.run(None, given)
         ended = float(probability[0, 0])
-        odds = math.exp(_DOUBT if length == _SHORT else 0.0)
+        if length == _HEARD:
+            return ended
+        odds = math.exp(_DOUBT)
         return odds * ended / (odds * ended + 1 - ended)
