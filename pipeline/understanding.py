@@ -176,12 +176,7 @@ class Understanding:
             case Partial():
                 await self._take_partial(entry, state)
             case Heard():
-                now = (self.utterance.id, self.utterance.hearing)
-                if (
-                    isinstance(entry.transcript, Transcript)
-                    and not entry.checked
-                    and (entry.item_id, entry.hearing) == now
-                ):
+                if not entry.checked and isinstance(entry.transcript, Transcript) and self._is_of_now(entry):
                     self._compare(entry.transcript)
                 await self._take_heard(entry)
             case Read():
@@ -241,7 +236,7 @@ class Understanding:
         utterance = self.utterance
         if heard.item_id in self._conversation.history:
             await self._check(heard)
-        elif (heard.item_id, heard.hearing) == (utterance.id, utterance.hearing):
+        elif self._is_of_now(heard):
             if heard.checked:
                 utterance.checked = heard.transcript
             else:
@@ -251,6 +246,10 @@ class Understanding:
             if isinstance(best, Transcript):
                 await self._want(best)
             await self._floor.admit()
+
+    def _is_of_now(self, heard: Heard) -> bool:
+        """Tell whether it is what is being looked for: of this utterance, and of all its sound."""
+        return (heard.item_id, heard.hearing) == (self.utterance.id, self.utterance.hearing)
 
     async def _check(self, heard: Heard) -> None:
         """Take in the last word on a message that was taken down by the fast recogniser."""
