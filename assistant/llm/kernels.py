@@ -41,6 +41,7 @@ _VERSION: Final = "2026.10.11549"
 _SHA256: Final = "c17ee1163006f70726abb9f72137830818f3d8cb60bfc34cb232d08428eaa22b"
 """Of the sources of that version: nothing else is unpacked, let alone compiled."""
 _BYTES: Final = 39_000_000
+"""About as many as their archive has."""
 _GGML: Final = "thirdparty/llama.cpp/ggml"
 
 _FILE: Final = "ggml-cpu.so"
