@@ -70,6 +70,11 @@ class Guards:
         least = max(self.min_logprob, _STOCK_LOGPROB) if stock else self.min_logprob
         return "unlikely" if attempt.word_logprob < least else None
 
+    def is_lost(self, text: str) -> bool:
+        """Tell whether an attempt that begins with `text`, cut anywhere, won't be believed however it goes on."""
+        # The last word may be cut: "no, no, no, no, no" may become "nobody".
+        return bool(_CAPTION_SIGNS & set(text)) or loops(text.rpartition(" ")[0], self.max_repeats)
+
 
 def loops(text: str, max_repeats: int) -> bool:
     """Tell whether a phrase comes more than `max_repeats` times in a row (a word: twice more, a letter: 8 times)."""

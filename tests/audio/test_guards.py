@@ -64,6 +64,26 @@ def test_people_repeat_themselves_too(text: str) -> None:
     assert not loops(text, 2)
 
 
+@pytest.mark.parametrize(
+    ("text", "lost"),
+    [
+        ("", False),
+        ("What time", False),
+        ("♪", True),
+        ("© transcript", True),
+        ("no, no, no, no, no", False),  # "nobody" may come of the last one
+        ("no, no, no, no, no, n", True),
+        ("a bit of a bit of a bit of", False),
+        ("a bit of a bit of a bit of a", True),
+    ],
+)
+def test_an_attempt_is_lost_when_nothing_behind_it_can_help(text: str, lost: bool) -> None:
+    assert GUARDS.is_lost(text) == lost
+    if lost:
+        for more in ("", "obody", " and then it ends well."):
+            assert GUARDS.doubt(replace(REAL, text=text + more, seconds=60.0)) is not None
+
+
 def test_speed_allows_for_a_short_word() -> None:
     assert not too_fast("stop", 0.1)
     assert too_fast("I am going to get a little bit of water", 0.7)

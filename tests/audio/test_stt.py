@@ -5,9 +5,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from audio.stt.faster_whisper import FasterWhisper
-from audio.stt.moonshine import Moonshine
+from audio.stt.moonshine import Moonshine, _rest
 from audio.stt.moonshine_tokens import Vocabulary
 from audio.types import Samples, Transcript
 from audio.vad.silero import SileroVad
@@ -249,6 +251,53 @@ def test_other_words_after_the_same_beginning_are_found(moonshine: Moonshine, cl
     for name, sound in said.items():
         assert recognise(moonshine, sound).text == texts[name]
     assert len(moonshine._drafts) == 1, "the draft was the other one's each time"
+
+
+@pytest.mark.models
+@pytest.mark.parametrize("change", ["another", "one more", "one less"])
+def test_behind_a_changed_word_the_draft_is_taken_up_again(
+    moonshine: Moonshine, looks: Counted, clip: Callable[[str], Samples], change: str
+) -> None:
+    sound = clip("en_unmute_dog_or_cat")
+    whole = recognise(moonshine, sound)
+    alone, looks.runs = looks.runs, 0
+    (draft,) = moonshine._drafts.values()
+    at = len(draft) // 2
+    draft[at : at + 1] = {"another": [77], "one more": [77, draft[at]], "one less": []}[change]
+    assert recognise(moonshine, sound).text == whole.text
+    assert looks.runs <= 5 < alone
+
+
+def test_a_draft_is_read_where_it_and_what_is_written_meet() -> None:
+    draft = [9, 8, 7, 6, 5, 4, 3, 2, 1]
+    assert _rest(draft, [9]) == draft[1:]
+    assert _rest(draft, [9, 8, 7]) == draft[3:]
+    assert _rest(draft, [9, 0]) == []
+    assert _rest(draft, [9, 0, 7]) == [6, 5, 4, 3]
+    assert _rest(draft, [9, 0, 0, 8]) == [7, 6, 5, 4]
+    assert _rest(draft, [9, 6]) == [5, 4, 3, 2]
+    assert _rest(draft, [9, 0, 7, 6]) == [5, 4, 3, 2, 1]
+    assert _rest(draft, [9, 0, 0, 0, 0, 0, 0, 9]) == [], "too far astray"
+    assert _rest([], [9]) == _rest(draft, [*draft, 0]) == []
+
+
+@given(st.lists(st.integers(1, 3), max_size=12), st.lists(st.integers(1, 3), min_size=1, max_size=12))
+def test_what_is_read_of_a_draft_stands_in_it_behind_the_last_token(draft: list[int], tokens: list[int]) -> None:
+    rest = _rest(draft, tokens)
+    assert not rest or any(
+        draft[at] == tokens[-1] and draft[at + 1 : at + 1 + len(rest)] == rest for at in range(len(draft))
+    )
+
+
+@pytest.mark.models
+def test_what_nobody_would_believe_is_not_written_to_its_end(
+    moonshine: Moonshine, looks: Counted, clip: Callable[[str], Samples]
+) -> None:
+    sound = clip("en_s2i_dark_roast")[:16000]
+    moonshine._drafts[sound[:1600].tobytes()] = [1, 2, 3]
+    assert recognise(moonshine, sound).text == ""  # notes, as in a caption of music
+    assert looks.runs <= 4
+    assert [*moonshine._drafts.values()] == [[1, 2, 3]], "what it made of the sound before it may still hold"
 
 
 @pytest.mark.models
