@@ -1,11 +1,15 @@
 """Rows of a measurement, summed up."""
 
 import math
+import re
 import statistics
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 Row = dict[str, Any]
+
+_NEXT: Final = re.compile(r"[.?!…]\W*\s")
+"""What stands between two sentences."""
 
 
 def percentile(values: Sequence[float], share: float) -> float:
@@ -71,7 +75,17 @@ def cpu_a_turn(spent_s: float, rows: Sequence[Row], warm: int) -> float | None:
 
 def cpu_by_question(rows: Sequence[Row]) -> float | None:
     """Return the mean core-seconds of questions of two to three seconds."""
-    return mean([row["cpu_s"] for row in kept(rows) if 2 <= row["speech_s"] <= 3])
+    return mean([row["cpu_s"] for row in _short_questions(rows)])
+
+
+def cpu_by_sentence(rows: Sequence[Row]) -> Row:
+    """Return the same of those whose answer is one sentence, or a part of one, and how many these are."""
+    spent = [row["cpu_s"] for row in _short_questions(rows) if row["reply"] and not _NEXT.search(row["reply"].strip())]
+    return {"n": len(spent), "mean": mean(spent)}
+
+
+def _short_questions(rows: Sequence[Row]) -> list[Row]:
+    return [row for row in kept(rows) if 2 <= row["speech_s"] <= 3]
 
 
 def pauses(rows: Sequence[Row]) -> Row:

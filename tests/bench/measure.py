@@ -89,6 +89,7 @@ def measure(plan: Plan, say: Callable[[str], None]) -> dict[str, Any]:
                     result[part] = figures.questions(rows) | {
                         "cpu_s_per_turn": figures.cpu_a_turn(spent_s, rows, 1),
                         "cpu_s_of_2_to_3_s_questions": figures.cpu_by_question(rows),
+                        "cpu_s_of_one_sentence": figures.cpu_by_sentence(rows),
                         "resident_gb": round(server.meter.resident_gb()[0], 2),
                     }
                 case "reflexes":

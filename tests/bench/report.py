@@ -89,6 +89,9 @@ def _rows_of_counts(result: dict[str, Any]) -> Iterator[tuple[str, str, str, flo
         yield "CPU a turn, core-s", f"{latency['cpu_s_per_turn']}", "cpu_s_per_turn", latency["cpu_s_per_turn"]
         short = latency["cpu_s_of_2_to_3_s_questions"]
         yield "  of questions of 2 to 3 s, core-s", f"{short}", "cpu_s_per_turn", short
+        sentence = latency["cpu_s_of_one_sentence"]
+        label = f"  of these, answered in one sentence (n = {sentence['n']}), core-s"
+        yield label, f"{sentence['mean']}", "cpu_s_per_turn", sentence["mean"]
         yield "speculative answers discarded a turn", f"{latency['discarded_a_turn']}", "", None
     if sessions := result.get("sessions"):
         answered = f"{sessions['answered']} of {sessions['asked']}"

@@ -32,6 +32,7 @@ def asked(**changes: Any) -> dict[str, Any]:
         "commit_s": 0.2,
         "transcript_s": 0.2,
         "first_text_s": 0.25,
+        "reply": "It is 20.5 degrees.",
         "reply_s": 2.0,
         "longest_gap_s": 0.0,
         "cpu_s": 1.0,
@@ -67,6 +68,19 @@ def test_the_cpu_figure_is_of_questions_of_two_to_three_seconds() -> None:
     rows = [asked(), asked(cpu_s=2.0, speech_s=3.0), asked(cpu_s=9.0, speech_s=1.9), asked(cpu_s=9.0, speech_s=4.0)]
     assert figures.cpu_by_question(rows) == 1.5
     assert figures.cpu_by_question([]) is None
+
+
+def test_of_these_the_answers_of_one_sentence_are_told_apart() -> None:
+    rows = [
+        asked(),
+        asked(reply="Sure, pour a cup of", cpu_s=2.0),
+        asked(reply="Yes, you can! The cup", cpu_s=9.0),
+        asked(reply='"No." I said', cpu_s=9.0),
+        asked(reply="", cpu_s=9.0),
+        asked(speech_s=1.9, cpu_s=9.0),
+    ]
+    assert figures.cpu_by_sentence(rows) == {"n": 2, "mean": 1.5}
+    assert figures.cpu_by_sentence([]) == {"n": 0, "mean": None}
 
 
 def paused(id_: str, *cut_ins: dict[str, Any], one: bool = True) -> dict[str, Any]:
