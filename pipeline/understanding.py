@@ -400,8 +400,9 @@ class Understanding:
             fast is not None
             and self._so_far.last is not None
             and self._so_far.last.end_s >= since_s
-            and self._so_far.last.transcript.text
+            and (self._so_far.last.transcript.text or self._checkable)
         ):
+            # Where it found nothing it wouldn't now: it is another language, or too unclear for it.
             await self._adopt(self._so_far.last)
         else:
             self._so_far.finding = self._context.spawn(

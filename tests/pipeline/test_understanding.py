@@ -262,6 +262,15 @@ def test_a_model_that_cannot_read_ahead_still_answers() -> None:
     assert ended(talk).status == "completed"
 
 
+def test_where_the_last_look_found_nothing_the_other_recogniser_is_asked_at_once() -> None:
+    talk = Conversation(live=quick({0.0: ""}), stt=ScriptedStt(["wie spät ist es"], language="de"), llm=reader())
+    talk.hold(one_question)
+    assert talk.live is not None
+    assert max(talk.live.heard_s) < min(talk.stt.heard_s), "the fast one isn't asked again about the same sound"
+    assert talk.of(events.TurnTimed)[0].timings.transcript_s == pytest.approx(0.064 + talk.stt.takes_s, abs=0.001)
+    assert prompts(talk) == ["wie spät ist es"]
+
+
 def test_another_language_is_left_to_the_reference_recogniser() -> None:
     talk = Conversation(live=quick(logprob=-1.5), stt=ScriptedStt(["wie spät ist es"], language="de"), llm=reader())
 
