@@ -13,6 +13,7 @@ import platformdirs
 
 from assistant.config import Config
 from assistant.cpu import cores, give_back_memory
+from assistant.llm import kernels
 from assistant.models import Store
 from pipeline.engines import Engines, Eyes, LanguageModel, SpeechToText, TextToSpeech, TurnDetector, VoiceDetector
 from pipeline.history import prompt
@@ -104,7 +105,7 @@ async def _start_all(config: Config, folders: dict[str, Path], closing: ExitStac
         live=None if live is None else live.result(),
         llm=llm.result(),
         tts=tts.result(),
-        lanes=Lanes(cores()),
+        lanes=Lanes(cores(), spare=kernels.share),
         eyes=build_eyes(config, folders, closing),
     )
 

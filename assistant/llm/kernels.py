@@ -11,6 +11,7 @@ Where there is no compiler, no network to fetch the sources once (38 MB) or no L
 https://github.com/ggml-org/llama.cpp/tree/master/ggml/src/ggml-cpu
 """
 
+import ctypes
 import hashlib
 import os
 import platform
@@ -22,6 +23,7 @@ import tarfile
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from importlib.metadata import version
@@ -61,12 +63,30 @@ _TILES: Final = """
 #endif
 """
 """Included first: GCC 12's intrinsic reads 8 of these 64 bytes, as the compiler sees it, which may then omit others."""
+_THREADS: Final = """
+#include "ggml-cpu.h"
+#include <stdatomic.h>
+
+static atomic_int most = 1 << 20;
+
+__typeof__(ggml_graph_plan) __real_ggml_graph_plan, __wrap_ggml_graph_plan;
+
+struct ggml_cplan __wrap_ggml_graph_plan(const struct ggml_cgraph *graph, int threads, struct ggml_threadpool *pool) {
+    int limit = atomic_load(&most);
+    return __real_ggml_graph_plan(graph, threads < limit ? threads : limit, pool);
+}
+
+__attribute__((visibility("default"))) void parley_most_threads(int threads) { atomic_store(&most, threads); }
+"""
+"""Compiled as well, and asked before each token: llama.cpp itself is told the number of threads once for all."""
+_WRAP: Final = "-Wl,--wrap=ggml_graph_plan"
 _PROCESSOR: Final = re.compile(
     r"^(?:model name|flags|Features|CPU implementer|CPU architecture|CPU part)\s*:.*$", re.MULTILINE
 )
 
 _lock = threading.Lock()
 _taken: bool | None = None
+_most_threads: Callable[[int], None] | None = None
 
 
 class KernelError(ParleyError):
@@ -79,7 +99,7 @@ def place(root: Path | None = None) -> Path:
         processor = sorted(set(_PROCESSOR.findall(Path("/proc/cpuinfo").read_text(encoding="utf-8"))))
     except OSError:
         processor = []
-    key = hashlib.sha256("\n".join([_SHA256, _TILES, *_FLAGS, platform.machine(), *processor]).encode())
+    key = hashlib.sha256("\n".join([_SHA256, _TILES, _THREADS, *_FLAGS, platform.machine(), *processor]).encode())
     return (root or platformdirs.user_cache_path("parley") / "kernels") / key.hexdigest()[:16]
 
 
@@ -91,12 +111,23 @@ def find(root: Path | None = None) -> Path | None:
 
 def take() -> bool:
     """Compute with what was compiled, if anything was; say if so. To be called before a model is loaded."""
-    global _taken  # noqa: PLW0603 - what is the case in a process
+    global _taken, _most_threads  # noqa: PLW0603 - what is the case in a process
     with _lock:
         if _taken is None:
             file = find()
             _taken = file is not None and exchange(library(), file)
+            if _taken:
+                _most_threads = ctypes.CDLL(str(file)).parley_most_threads
         return _taken
+
+
+def share(threads: int) -> None:
+    """Let llama.cpp use at most so many threads from the next token on, or all of them where nothing was compiled.
+
+    Those that it was given when a model was loaded are never exceeded.
+    """
+    if _most_threads is not None:
+        _most_threads(threads)
 
 
 def build(root: Path | None = None) -> Path:
@@ -158,22 +189,24 @@ def _compile(compiler: str, ggml: Path, scratch: Path) -> Path:
     cpu = ggml / "src/ggml-cpu"
     patterns = ("*.c", "*.cpp", "amx/*.cpp", "tiled/*.cpp", "llamafile/*.cpp", f"arch/{where}/quants.c")
     files = sorted(file for pattern in (*patterns, f"arch/{where}/repack.cpp") for file in cpu.glob(pattern))
-    first = scratch / "first.h"
+    first, last = scratch / "first.h", scratch / "last.c"
     first.write_text(_TILES, encoding="utf-8")
+    last.write_text(_THREADS, encoding="utf-8")
     includes = [f"-I{folder}" for folder in (cpu, ggml / "src", ggml / "include")]
 
-    def one(file: Path) -> str:
-        target = str(scratch / f"{file.relative_to(cpu).as_posix().replace('/', '-')}.o")
+    def one(file: Path, number: int) -> str:
+        target = str(scratch / f"{number}.o")
         language = ["-x", "c", "-std=c11"] if file.suffix == ".c" else ["-std=c++17"]
         options = [*_FLAGS, processor, *includes, "-include", str(first), "-c", str(file), "-o", target]
         _run(compiler, *language, *options, fails=f"{file.name} can't be compiled")
         return target
 
     with ThreadPoolExecutor(cores()) as threads:
-        objects = list(threads.map(one, files))
+        objects = list(threads.map(one, [*files, last], range(len(files) + 1)))
     made = scratch / _FILE
     # Its own functions first: the wheel has some of the same names.
-    _run(compiler, "-shared", "-Wl,-Bsymbolic", "-fopenmp", "-o", str(made), *objects, fails="It can't be linked")
+    linked = ("-shared", "-Wl,-Bsymbolic", _WRAP, "-fopenmp", "-o", str(made), *objects)
+    _run(compiler, *linked, fails="It can't be linked")
     return made
 
 

@@ -16,10 +16,23 @@ compiles = pytest.mark.skipif(
 )
 
 
+PLANS = """
+extern "C" {
+#include "ggml-cpu.h"
+ggml_cplan ggml_graph_plan(const ggml_cgraph *, int, ggml_threadpool *) { return {}; }
+}
+"""
+
+
 def sources(folder: Path, code: str) -> Path:
     """Write sources of one file that are laid out like ggml's."""
     (folder / "src/ggml-cpu").mkdir(parents=True)
-    (folder / "src/ggml-cpu/all.cpp").write_text(code)
+    (folder / "include").mkdir()
+    (folder / "include/ggml-cpu.h").write_text(
+        "struct ggml_cplan { int threads; }; struct ggml_cgraph; struct ggml_threadpool;\n"
+        "struct ggml_cplan ggml_graph_plan(const struct ggml_cgraph *, int, struct ggml_threadpool *);\n"
+    )
+    (folder / "src/ggml-cpu/all.cpp").write_text(PLANS + code)
     return folder
 
 
@@ -143,3 +156,45 @@ def test_what_is_compiled_here_multiplies_as_the_wheel_does(made: Path) -> None:
 @pytest.mark.usefixtures("made")
 def test_a_process_takes_what_is_compiled_once() -> None:
     assert in_a_process("from assistant.llm import kernels as k; print(k.take(), k.take())") == "True True"
+
+
+@compiles
+@pytest.mark.models
+@pytest.mark.usefixtures("made")
+def test_the_model_leaves_a_core_to_others_from_one_token_to_the_next() -> None:
+    code = """
+import asyncio
+from pathlib import Path
+from assistant.cpu import share_machine
+share_machine()
+from assistant.llm import kernels
+from assistant.llm.embedded import EmbeddedLlm
+from assistant.models import Store
+from pipeline.engines import ChatMessage, ChatRequest
+
+model = EmbeddedLlm(Store().path("smollm2-135m"), threads=2, context_tokens=512, parallel=1)
+
+def spent():
+    times = ((task.name, (task / "schedstat").read_text()) for task in Path("/proc/self/task").iterdir())
+    return {name: int(time.split()[0]) for name, time in times}
+
+async def workers():
+    before = spent()
+    request = ChatRequest((ChatMessage("user", "Tell me about the sea."),), max_tokens=24)
+    async for _ in model.stream(request):
+        pass
+    grown = [time - before.get(name, 0) for name, time in spent().items()]
+    return sum(time > max(grown) / 4 for time in grown)
+
+async def main():
+    await model.warm()
+    found = []
+    for threads in (2, 1, 8, 1):
+        kernels.share(threads)
+        found.append(await workers())
+    print(*found)
+    model.close()
+
+asyncio.run(main())
+"""
+    assert in_a_process(code) == "2 1 2 1"

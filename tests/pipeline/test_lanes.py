@@ -54,6 +54,22 @@ def test_a_check_waits_until_nothing_more_urgent_is_at_work() -> None:
     assert order(2, [(0.0, Lane.THOUGHT, 2.0), (0.1, Lane.CHECK, 1.0)]) == [(0.0, Lane.THOUGHT), (2.0, Lane.CHECK)]
 
 
+def test_the_model_is_told_to_leave_a_core_to_each_voice_that_is_being_made() -> None:
+    async def script() -> None:
+        told: list[int] = []
+        lanes = Lanes(2, spare=told.append)
+        async with lanes.enter(Lane.THOUGHT), lanes.enter(Lane.WORDS):
+            pass
+        assert not told
+        async with lanes.enter(Lane.SPEECH):
+            async with lanes.enter(Lane.SPEECH), lanes.enter(Lane.ENDING, 0.0):
+                assert told == [1, 1], "one is left to it"
+            assert told == [1, 1, 1]
+        assert told == [1, 1, 1, 2]
+
+    run(script())
+
+
 def test_patience_has_an_end() -> None:
     async def script() -> None:
         lanes = Lanes(1)
