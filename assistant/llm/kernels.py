@@ -4,7 +4,8 @@ The wheel of xllamacpp runs on every processor of the last ten years, so it make
 VNNI and AMX, or Arm's dot products. What computes in llama.cpp, the CPU backend of ggml, is a small part of it, and
 llama.cpp can load it from a file of its own. So it is compiled here, from the sources of the very same version, and
 takes the place of the wheel's when a model is loaded. It is used only after its products, of matrices in every format
-that our models have, agreed with those of the wheel.
+that our models have, agreed with those of the wheel. It can also be told how many threads to use, before each token
+(`share`); the wheel's is told once, when a model is loaded.
 
 Where there is no compiler, no network to fetch the sources once (38 MB) or no Linux, the wheel's own goes on working.
 

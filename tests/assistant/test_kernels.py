@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
@@ -161,18 +162,18 @@ def test_a_process_takes_what_is_compiled_once() -> None:
 @compiles
 @pytest.mark.models
 @pytest.mark.usefixtures("made")
-def test_the_model_leaves_a_core_to_others_from_one_token_to_the_next() -> None:
-    code = """
+def test_the_model_leaves_a_core_to_others_from_one_token_to_the_next(model_path: Callable[[str], Path]) -> None:
+    code = f"folder = {str(model_path('smollm2-135m'))!r}"
+    code += """
 import asyncio
 from pathlib import Path
 from assistant.cpu import share_machine
 share_machine()
 from assistant.llm import kernels
 from assistant.llm.embedded import EmbeddedLlm
-from assistant.models import Store
 from pipeline.engines import ChatMessage, ChatRequest
 
-model = EmbeddedLlm(Store().path("smollm2-135m"), threads=2, context_tokens=512, parallel=1)
+model = EmbeddedLlm(Path(folder), threads=2, context_tokens=512, parallel=1)
 
 def spent():
     times = ((task.name, (task / "schedstat").read_text()) for task in Path("/proc/self/task").iterdir())
