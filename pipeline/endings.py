@@ -39,6 +39,10 @@ _DANGLING: Final = frozenset(
     "very really more most too just also not um uh er".split()
 )
 """Words that hardly ever end an utterance."""
+_CALL: Final = re.compile(
+    r"(?:hey |okay |ok )?(?:parley|computer|alexa|siri|jarvis|mycroft|nabu|cortana|bixby|pico ?voice)"
+)
+"""A name that assistants go by, said alone: what is wanted comes next."""
 _READS_WELL: Final = 0.4
 _READS_BADLY: Final = 0.02
 
@@ -49,7 +53,7 @@ def finished(words: str, model: float | None) -> float:
     A model that can't tell is replaced by a look at the last word.
     """
     said = re.findall(r"[^\W_]+(?:'[^\W_]+)?", words.lower().replace("’", "'"))
-    if not said:
+    if not said or _CALL.fullmatch(" ".join(said)):
         return 0.0
     if model is not None:
         return model / (model + (1 - model) * _COMMA) if words.rstrip().endswith(",") else model

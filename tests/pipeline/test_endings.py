@@ -18,6 +18,17 @@ def test_the_model_knows_better() -> None:
     assert finished("", 0.9) == 0.0
 
 
+@pytest.mark.parametrize("words", ["Computer", "Pico voice,", "Hey, Jarvis!", "okay parley"])
+def test_a_name_that_is_called_is_not_all(words: str) -> None:
+    assert finished(words, None) == finished(words, 0.4) == 0.0
+    assert finished(f"{words} what time is it?", 0.4) == 0.4
+
+
+@pytest.mark.parametrize("words", ["Okay.", "Hey.", "Alexander.", "Turn off the computer.", "Hello, computer!"])
+def test_other_words_with_a_name_in_them_may_be(words: str) -> None:
+    assert finished(words, 0.4) == 0.4
+
+
 @pytest.mark.parametrize("model", [0.001, 0.2, 0.5, 0.9])
 def test_after_a_comma_more_is_to_come(model: float) -> None:
     assert 0.0 < finished("Had he married a more amiable woman,", model) < model
