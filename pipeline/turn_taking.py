@@ -8,7 +8,7 @@ sound arrives; only waits for something that may never come use `now` (seconds o
     ASLEEP    -- reply that nobody asked for ---------> REPLYING
     LISTENING -- voice >= start_s --------------------> HEARING    SpeechStarted
     LISTENING -- follow_up_s passed, wake ------------> ASLEEP     FellAsleep
-    HEARING   -- silence >= pause_s ------------------> DECIDING   Weigh, Speculate
+    HEARING   -- silence, or a fade, >= pause_s ------> DECIDING   Weigh, Speculate
     HEARING   -- max_utterance_s, stall_s, commit ----> REPLYING   CommitTurn
     DECIDING  -- voice >= resume_s -------------------> HEARING    Discard
     DECIDING  -- silence >= look_again_s, unsure -----> DECIDING   Weigh
@@ -67,6 +67,12 @@ from pipeline.settings import TurnTaking
 
 WINDOW_S: Final = VAD_WINDOW / INPUT_RATE
 _HYSTERESIS: Final = 0.1
+_FULL: Final = 0.9
+_FADING: Final = 0.75
+"""A voice that falls below this, from above the other, mostly ends: in an echoing room some 0.1 s before its silence.
+
+So much sooner its answer can be prepared. When it ended, and whether it is over, only its silence tells.
+"""
 _ROUNDING: Final = 1e-6  # sums of 0.032 must not miss a limit by a rounding error
 _SOUNDS_FINISHED: Final = 0.85
 """Score of the turn detector that leaves nothing to ask again."""
@@ -85,6 +91,8 @@ class TurnTaker:
         self._voiced = False
         self._voice_s = 0.0  # of unbroken voice up to now
         self._silence_s = 0.0  # since the last voice of the utterance
+        self._full = False  # whether there was a voice that can fade
+        self._fade_s = 0.0  # since it began to
         self._now_s = 0.0  # position in the session's audio
         self._start_s = 0.0  # of the utterance, pre-roll included
         self._voice_end_s = 0.0  # of the utterance
@@ -132,9 +140,12 @@ class TurnTaker:
         self._expect_more(now)
         if self._too_long():
             return [self._commit(reopens=False)]
-        if not _reached(self._silence_s, min(self._settings.pause_s, self._settings.max_silence_s)):
+        quiet_s = max(self._silence_s, self._fade_s)
+        if not _reached(quiet_s, min(self._settings.pause_s, self._settings.max_silence_s)):
             return []
         self.state = State.DECIDING
+        self._voice_s = 0.0  # what is left of a fading voice doesn't go on with the utterance
+        self._full = False
         self._pause += 1
         self._sounds = self._reads = None
         self._looks_again = self._settings.mode == "semantic"
@@ -283,6 +294,9 @@ class TurnTaker:
         else:
             self._voice_s = 0.0
             self._silence_s += WINDOW_S
+        self._full |= window.probability >= _FULL
+        fades = self._full and window.probability < _FADING
+        self._fade_s = self._fade_s + WINDOW_S if fades else 0.0
 
     def _listen(self, now: float) -> None:
         self.state = State.LISTENING
@@ -308,6 +322,7 @@ class TurnTaker:
     def _start(self, now: float, first_voice_s: float) -> SpeechStarted:
         self.state = State.HEARING
         self._silence_s = 0.0
+        self._full = False
         self._start_s = max(first_voice_s - self._settings.prefix_s, self._commit_s, 0.0)
         self._expect_more(now)
         return SpeechStarted(self._start_s)

@@ -135,6 +135,33 @@ def test_a_pause_asks_and_speculates() -> None:
     assert floor.taker.state is State.DECIDING
 
 
+def test_a_voice_that_fades_is_weighed_before_its_silence() -> None:
+    floor = Floor(pause_s=0.064).to(State.HEARING)
+    assert floor.windows(0.7, 1) == []
+    assert kinds(floor.windows(0.5, 1)) == [Weigh, Speculate]
+    floor.step(Sounds(1, 1.0))
+    floor.step(Reads(1, 0.99))
+    assert kinds(floor.silence(5)) == [CommitTurn], "its silence alone tells how long it is over"
+
+
+def test_a_fade_that_goes_on_is_a_voice_and_no_more_asked_about_until_it_is_full_again() -> None:
+    floor = Floor(pause_s=0.064, resume_s=0.064).to(State.HEARING)
+    assert kinds(floor.windows(0.6, 4)) == [Weigh, Speculate, Discard]
+    assert floor.windows(0.6, 60) == []
+    assert floor.taker.state is State.HEARING
+    assert floor.voice(1) == []
+    assert kinds(floor.windows(0.6, 2)) == [Weigh, Speculate]
+
+
+def test_a_soft_voice_does_not_fade() -> None:
+    floor = Floor()
+    floor.voice(20)
+    floor.silence(3)
+    floor.step(Commit())
+    floor.step(ReplyEnded())
+    assert kinds(floor.windows(0.6, 60)) == [SpeechStarted]
+
+
 def test_speculation_can_be_off_and_silence_mode_asks_nobody() -> None:
     assert kinds(Floor(speculate=False).to(State.HEARING).silence(3)) == [Weigh]
     assert kinds(Floor(mode="silence").to(State.HEARING).silence(3)) == [Speculate]
