@@ -24,6 +24,7 @@ from rich.table import Table
 
 from assistant import commands, config
 from assistant.catalogue import ModelError, find, size
+from assistant.cpu import loading
 from assistant.doctor import Verdict, examine
 from assistant.memory.command import memory
 from assistant.models import State, Store
@@ -128,6 +129,7 @@ def serve(record: Path | None, profile: str | None, file: Path | None, **server:
         began = time.monotonic()
 
         def ready(url: str) -> None:
+            loaded()
             warn()
             click.echo(f"Models loaded in {time.monotonic() - began:.1f} s. Ctrl-C stops the server.")
             for line in () if tls is None else tls.lines:
@@ -138,7 +140,8 @@ def serve(record: Path | None, profile: str | None, file: Path | None, **server:
             click.echo(f"Parley is ready: {url}")
 
         click.echo("Loading the models …")
-        asyncio.run(app.serve(chosen, store, ready, recorder, tls))
+        with loading() as loaded:
+            asyncio.run(app.serve(chosen, store, ready, recorder, tls))
 
 
 main.add_command(replay)

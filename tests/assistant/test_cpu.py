@@ -1,10 +1,27 @@
+import gc
 import os
 import subprocess
 import sys
 
 import pytest
 
-from assistant.cpu import share_machine
+from assistant.cpu import loading, share_machine
+
+
+def test_what_was_loaded_is_never_searched_for_garbage() -> None:
+    before = gc.get_freeze_count()
+    with loading() as done:
+        assert not gc.isenabled()
+        done()
+        assert gc.isenabled(), "what comes after it is"
+        assert gc.get_freeze_count() > before
+    gc.unfreeze()
+
+
+def test_garbage_is_searched_for_again_when_loading_failed() -> None:
+    with pytest.raises(RuntimeError), loading():
+        raise RuntimeError
+    assert gc.isenabled()
 
 
 def test_threads_sleep_while_they_wait(monkeypatch: pytest.MonkeyPatch) -> None:
