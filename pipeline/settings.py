@@ -20,7 +20,7 @@ class TurnTaking:
     prefix_s: float = 0.3
     """Sound kept from before the first voiced window, so that no first word is clipped."""
     pause_s: float = 0.064
-    """Silence that may be the end: the utterance is weighed and the speculative answer starts."""
+    """Silence, or a fading voice, that may be the end: the utterance is weighed, the speculative answer starts."""
     resume_s: float = 0.064
     """Voice after a pause that makes the utterance go on."""
     look_again_s: float = 0.192
