@@ -52,12 +52,17 @@ def finished(words: str, model: float | None) -> float:
 
     A model that can't tell is replaced by a look at the last word.
     """
-    said = re.findall(r"[^\W_]+(?:'[^\W_]+)?", words.lower().replace("’", "'"))
-    if not said or _CALL.fullmatch(" ".join(said)):
+    said = _said(words)
+    if not said or is_call(words):
         return 0.0
     if model is not None:
         return model / (model + (1 - model) * _COMMA) if words.rstrip().endswith(",") else model
     return _READS_BADLY if said[-1] in _DANGLING else _READS_WELL
+
+
+def is_call(words: str) -> bool:
+    """Tell whether the words only call an assistant by its name."""
+    return _CALL.fullmatch(" ".join(_said(words))) is not None
 
 
 def needed_silence_s(sounds: float | None, reads: float | None, settings: TurnTaking) -> float:
@@ -82,6 +87,10 @@ def eager(settings: TurnTaking, eagerness: str) -> TurnTaking:
         min_silence_s=max(settings.pause_s, factor * settings.min_silence_s),
         max_silence_s=factor * settings.max_silence_s,
     )
+
+
+def _said(words: str) -> list[str]:
+    return re.findall(r"[^\W_]+(?:'[^\W_]+)?", words.lower().replace("’", "'"))
 
 
 def _log_odds(probability: float) -> float:

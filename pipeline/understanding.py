@@ -18,7 +18,7 @@ from pipeline import events, moves
 from pipeline.briefs import reading
 from pipeline.context import Context, Heard, Partial, Read
 from pipeline.conversation import Conversation
-from pipeline.endings import LIKELY, finished
+from pipeline.endings import LIKELY, finished, is_call
 from pipeline.engines import ChatRequest, SpeechToText, Transcript
 from pipeline.errors import StageError
 from pipeline.floor import Floor
@@ -322,7 +322,10 @@ class Understanding:
         if not self._has_read(self._so_far.wanted):
             return
         model = self._so_far.read.get(meaning(self._so_far.wanted.text))
-        await self._step(Reads(self._so_far.pause, finished(self._so_far.wanted.text, model)))
+        fast = self.utterance.fast
+        # What the check takes a strange name for, "Pick a voice" for one, may be a whole message.
+        called = fast is not None and is_call(fast.text)
+        await self._step(Reads(self._so_far.pause, 0.0 if called else finished(self._so_far.wanted.text, model)))
 
     def _has_read(self, words: Transcript) -> bool:
         """Tell whether it is known how finished the words are: for that, the last ones are enough."""

@@ -123,6 +123,14 @@ def test_unsure_words_are_read_and_not_answered_while_they_are_checked() -> None
     assert timings.commit_s < timings.transcript_s < timings.first_token_s
 
 
+@pytest.mark.parametrize("checked", ["Pico voice.", "Pick a voice."])
+def test_a_name_that_is_called_is_not_all_whatever_the_check_makes_of_it(checked: str) -> None:
+    words = {0.0: "", 0.4: "pico voice,"}
+    talk = Conversation(live=quick(words, logprob=-1.5), stt=ScriptedStt([checked], takes_s=0.2), llm=reader(0.99))
+    talk.hold(one_question)
+    assert 1.1 < talk.of(events.TurnTimed)[0].timings.commit_s < 1.3
+
+
 @pytest.mark.parametrize(("checked", "discarded"), [("What time is it?", 0), ("what tide is it", 1)])
 def test_unsure_words_that_were_heard_twice_are_answered_and_not_heard_before_the_check(
     checked: str, discarded: int
