@@ -339,7 +339,7 @@ class Session:
         for window in self._listening.windows():
             await self._step(self._without_echo(window))
             if self._taker.state is State.HEARING:
-                self._understanding.follow(window.probability)
+                self._understanding.follow(fades=self._taker.fades)
         if self._taker.state not in _UTTERANCE:
             # The last utterance stays until its reply is over: the user may go on with it.
             self._listening.forget(utterance=self._taker.state in _REPLY)

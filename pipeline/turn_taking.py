@@ -114,6 +114,11 @@ class TurnTaker:
         rule = _RULES.get((self.state, type(happened)))
         return rule(self, happened, now) if rule is not None else []
 
+    @property
+    def fades(self) -> bool:
+        """Whether the voice has begun to fade with the last window."""
+        return 0 < self._fade_s <= WINDOW_S
+
     # --- Rules: one for each row of the table ---
 
     def _wake(self, _happened: Input, now: float) -> list[Action]:

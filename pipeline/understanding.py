@@ -32,9 +32,6 @@ from pipeline.utterance import Utterance, meaning, same_words
 
 log = logging.getLogger(__name__)
 
-_FADING: Final = 0.75
-_FULL: Final = 0.9
-"""Probabilities of voice: one that falls below the first, after it was above the second, may be dying away."""
 _SAME_END_S: Final = 0.1
 """Words of sound that ends so shortly before a pause are the pause's: only its silence is missing."""
 _CHECK_WITHIN_S: Final = 2.0
@@ -71,8 +68,6 @@ class _SoFar:
     """Whether it has the words of the one before."""
     strays: int = 0
     """Doubtful transcripts in a row with other words than those that an answer is prepared for."""
-    fading: bool = False
-    """Whether the voice was full, so that it can fade."""
     adopts: bool = False
     """Whether the look under way is the pause's."""
     pause: int | None = None
@@ -126,10 +121,8 @@ class Understanding:
             self._context.spawn(self.read_history())
         return self.utterance
 
-    def follow(self, voice: float) -> None:
-        """Write down what has been said so far, if it is time; `voice`: how probably there is one now."""
-        fades = self._so_far.fading and voice < _FADING
-        self._so_far.fading = voice >= _FULL or (self._so_far.fading and not fades)
+    def follow(self, *, fades: bool) -> None:
+        """Write down what has been said so far, if it is time; `fades`: it may be all."""
         if self._captions is not None and self.fast is not None:
             self._captions.follow(self._listening, at_once=fades)
 
