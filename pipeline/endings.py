@@ -21,7 +21,7 @@ _SOUND_WEIGHT: Final = 0.4
 """Of how it sounds against what it says: a voice that breaks off often sounds finished."""
 _OPEN_WEIGHT: Final = 0.38
 """The same of a voice that sounds unfinished, squared: a little means little, and none that plainly goes on is over."""
-_COMMA: Final = math.e
+_COMMA: Final = 1.3
 """By so much the odds that words are all fall when the recogniser heard a comma behind them."""
 _SURE: Final = 1.25
 """Evidence (log odds) from which on the shortest silence is enough."""
