@@ -69,7 +69,7 @@ WINDOW_S: Final = VAD_WINDOW / INPUT_RATE
 _HYSTERESIS: Final = 0.1
 _FULL: Final = 0.9
 _FADING: Final = 0.75
-"""A voice that falls below this, from above the other, mostly ends: in an echoing room some 0.1 s before its silence.
+"""A voice that falls below this, from above the other, mostly ends: in an echoing room up to 0.1 s before its silence.
 
 So much sooner its answer can be prepared. When it ended, and whether it is over, only its silence tells.
 """
