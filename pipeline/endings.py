@@ -9,6 +9,7 @@ The numbers were fitted on this project's questions and on its utterances with p
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -53,7 +54,7 @@ def finished(words: str, model: float | None) -> float:
     A model that can't tell is replaced by a look at the last word.
     """
     said = _said(words)
-    if not said or is_call(words):
+    if not said or _calls(said):
         return 0.0
     if model is not None:
         return model / (model + (1 - model) * _COMMA) if words.rstrip().endswith(",") else model
@@ -62,7 +63,7 @@ def finished(words: str, model: float | None) -> float:
 
 def is_call(words: str) -> bool:
     """Tell whether the words only call an assistant by its name."""
-    return _CALL.fullmatch(" ".join(_said(words))) is not None
+    return _calls(_said(words))
 
 
 def needed_silence_s(sounds: float | None, reads: float | None, settings: TurnTaking) -> float:
@@ -91,6 +92,10 @@ def eager(settings: TurnTaking, eagerness: str) -> TurnTaking:
 
 def _said(words: str) -> list[str]:
     return re.findall(r"[^\W_]+(?:'[^\W_]+)?", words.lower().replace("’", "'"))
+
+
+def _calls(said: Sequence[str]) -> bool:
+    return _CALL.fullmatch(" ".join(said)) is not None
 
 
 def _log_odds(probability: float) -> float:

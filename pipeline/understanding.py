@@ -267,10 +267,7 @@ class Understanding:
 
     def _looks_finished(self, words: Transcript) -> bool:
         return (
-            self._so_far.steady
-            and self._floor.discarded < _GUESSES
-            and finished(words.text, self._so_far.read.get(meaning(words.text))) >= LIKELY
-            and self._idle
+            self._so_far.steady and self._floor.discarded < _GUESSES and self._finished(words) >= LIKELY and self._idle
         )
 
     # --- What becomes of words ---
@@ -314,11 +311,14 @@ class Understanding:
             return  # they are words from before the pause
         if not self._has_read(self._so_far.wanted):
             return
-        model = self._so_far.read.get(meaning(self._so_far.wanted.text))
+        await self._step(Reads(self._so_far.pause, self._finished(self._so_far.wanted)))
+
+    def _finished(self, words: Transcript) -> float:
+        """Return how finished the words are, as far as the model has read them."""
         fast = self.utterance.fast
-        # What the check takes a strange name for, "Pick a voice" for one, may be a whole message.
-        called = fast is not None and is_call(fast.text)
-        await self._step(Reads(self._so_far.pause, 0.0 if called else finished(self._so_far.wanted.text, model)))
+        if fast is not None and is_call(fast.text):
+            return 0.0  # what the check takes a strange name for, "Pick a voice" for one, may be a whole message
+        return finished(words.text, self._so_far.read.get(meaning(words.text)))
 
     def _has_read(self, words: Transcript) -> bool:
         """Tell whether it is known how finished the words are: for that, the last ones are enough."""

@@ -24,12 +24,11 @@ import tarfile
 import tempfile
 import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import platformdirs
 
@@ -86,8 +85,8 @@ _PROCESSOR: Final = re.compile(
 )
 
 _lock = threading.Lock()
-_taken: bool | None = None
-_most_threads: Callable[[int], None] | None = None
+_taken: ctypes.CDLL | Literal[False] | None = None
+"""What was compiled, when it is in use; False when nothing is; None as long as nobody has asked."""
 
 
 class KernelError(ParleyError):
@@ -112,14 +111,12 @@ def find(root: Path | None = None) -> Path | None:
 
 def take() -> bool:
     """Compute with what was compiled, if anything was; say if so. To be called before a model is loaded."""
-    global _taken, _most_threads  # noqa: PLW0603 - what is the case in a process
+    global _taken  # noqa: PLW0603 - what is the case in a process
     with _lock:
         if _taken is None:
             file = find()
-            _taken = file is not None and exchange(library(), file)
-            if _taken:
-                _most_threads = ctypes.CDLL(str(file)).parley_most_threads
-        return _taken
+            _taken = ctypes.CDLL(str(file)) if file is not None and exchange(library(), file) else False
+        return _taken is not False
 
 
 def share(threads: int) -> None:
@@ -127,8 +124,8 @@ def share(threads: int) -> None:
 
     Those that it was given when a model was loaded are never exceeded.
     """
-    if _most_threads is not None:
-        _most_threads(threads)
+    if _taken:
+        _taken.parley_most_threads(threads)
 
 
 def build(root: Path | None = None) -> Path:
