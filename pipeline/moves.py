@@ -39,10 +39,10 @@ class Sounds:
 
 @dataclass(frozen=True, slots=True)
 class Reads:
-    """How finished the utterance's words are (0..1), asked by Weigh with this `pause`."""
+    """How finished the utterance's words are (0..1), asked by Weigh with this `pause`; None: not known (any more)."""
 
     pause: int
-    finished: float
+    finished: float | None
 
 
 class Said(Enum):

@@ -309,9 +309,15 @@ class Understanding:
             return
         if self.utterance.fast is None and self.utterance.checked is None:
             return  # they are words from before the pause
-        if not self._has_read(self._so_far.wanted):
-            return
-        await self._step(Reads(self._so_far.pause, self._finished(self._so_far.wanted)))
+        await self._step(Reads(self._so_far.pause, self._known(self._so_far.wanted)))
+
+    def _known(self, words: Transcript) -> float | None:
+        """Return how finished the words are, once that is known of those that will be answered.
+
+        Nothing is heard before a check of doubtful words is over, so nobody waits longer when the turn's end does; and
+        the check may find that there is more to come.
+        """
+        return self._finished(words) if self._has_read(words) and self.utterance.words is not None else None
 
     def _finished(self, words: Transcript) -> float:
         """Return how finished the words are, as far as the model has read them."""

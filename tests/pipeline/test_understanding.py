@@ -120,7 +120,55 @@ def test_unsure_words_are_read_and_not_answered_while_they_are_checked() -> None
     assert prompts(talk) == ["What time is it?"]
     assert talk.llm.prefilled[-1][-1].content == "what time is it"
     timings = talk.of(events.TurnTimed)[0].timings
-    assert timings.commit_s < timings.transcript_s < timings.first_token_s
+    assert timings.transcript_s <= timings.commit_s < timings.first_token_s
+
+
+class ReaderOfWords(ScriptedLlm):
+    """Finds only messages that end with one of these words finished."""
+
+    def __init__(self, *last: str, **changes: Any) -> None:
+        super().__init__(**changes)
+        self.last = last
+
+    async def prefill(self, request: ChatRequest) -> float | None:
+        await super().prefill(request)
+        return 0.95 if request.messages[-1].content.rpartition(" ")[2] in self.last else 0.001
+
+
+LAMP = {0.0: "would you please", 1.9: "would you please turn on the lamp"}
+
+
+def test_unsure_words_end_no_turn_before_they_are_checked() -> None:
+    live = quick({0.0: "", 0.4: "what you peas", 1.9: "would you please turn on the lamp"}, logprob=-1.5)
+    stt = ScriptedStt(growing=LAMP, takes_s=0.35)
+    talk = Conversation(live=live, stt=stt, llm=ReaderOfWords("peas", "lamp"))
+
+    async def hesitate(talk: Conversation) -> None:
+        await talk.say(1.0)
+        await talk.hush(0.9)
+        await talk.say(1.0)
+        await talk.hush(4.0)
+
+    talk.hold(hesitate)
+    assert talk.kinds.count("SpeechStopped") == 1
+    assert [event.text for event in talk.of(events.TranscriptCompleted)] == [LAMP[1.9]]
+    assert prompts(talk)[-1] == LAMP[1.9]
+
+
+def test_checked_words_end_the_turn_when_it_is_known_how_finished_they_are() -> None:
+    """And not because others were, that were heard before."""
+
+    def commit_s(*last: str) -> float:
+        live = quick({0.0: "", 0.4: "what you peas"})
+        stt = ScriptedStt(["would you please"], takes_s=0.35)
+        llm = ReaderOfWords(*last, prefill_s=0.15, first_s=0.05)
+        patient = taking(min_silence_s=0.5)  # the check comes before, and the model reads until after
+        talk = Conversation(turn=ScriptedTurnDetector([0.9]), live=live, stt=stt, llm=llm, settings=patient)
+        talk.hold(one_question)
+        return talk.of(events.TurnTimed)[0].timings.commit_s
+
+    assert commit_s("peas", "please") == pytest.approx(0.6, abs=0.02)
+    assert commit_s("peas") > 1.2
 
 
 @pytest.mark.parametrize("checked", ["Pico voice.", "Pick a voice."])
