@@ -352,8 +352,10 @@ class Understanding:
             await self._read_ahead(request)
 
     async def _let_read(self, item_id: str, text: str) -> None:
-        settings = self.settings
-        asker = self._conversation.asker(settings)
+        settings, checked = self.settings, self.utterance.checked
+        # Those of a check may be the first in their language.
+        language = checked.language if isinstance(checked, Transcript) and checked.text == text else None
+        asker = self._conversation.asker(settings, language=language)
         # Without its last stop, which is the recogniser's guess: whether one comes next is just the question.
         words = text.rstrip(" .,;:!?…")
         request = reading(settings, self._conversation.history, asker, words, self._seeing.view())

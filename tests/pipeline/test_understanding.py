@@ -342,6 +342,14 @@ def test_another_language_is_left_to_the_reference_recogniser() -> None:
     assert [event.status for event in talk.of(events.ResponseEnded)] == ["completed", "completed"]
 
 
+def test_the_first_words_in_another_language_are_weighed_as_such() -> None:
+    live = quick({0.0: "", 1.2: "get out it's you"}, logprob=-1.5)
+    talk = Conversation(live=live, stt=ScriptedStt(["quelle heure"], language="fr"), llm=reader())
+    talk.hold(one_question)
+    read = [(request.messages[-1].content, request.asker.language) for request in talk.llm.read]
+    assert read[-2:] == [("get out it's you", None), ("quelle heure", "fr")]
+
+
 def test_without_speculation_nothing_is_begun_before_the_commit() -> None:
     talk = Conversation(live=quick(), llm=reader(), settings=taking(speculate=False))
     talk.hold(one_question)
