@@ -317,7 +317,7 @@ class Understanding:
         Nothing is heard before a check of doubtful words is over, so nobody waits longer when the turn's end does; and
         the check may find that there is more to come.
         """
-        return self._finished(words) if self._has_read(words) and self.utterance.words is not None else None
+        return self._finished(words) if self.utterance.words is not None and self._has_read(words) else None
 
     def _finished(self, words: Transcript) -> float:
         """Return how finished the words are, as far as the model has read them."""

@@ -31,8 +31,8 @@ _MIN_S: Final = 0.1
 _MAX_WINDOW_S: Final = 28.0
 """Longer sound goes through the library's own sliding window."""
 _SILENCE_S: Final = 1.25
-"""After the words. Of 1107 in this project's recordings, each cut in three places, 92 are wrong with it; with 1.0 s,
-where phrases are said twice more often, 109, and with 1.5 s 96."""
+"""After the words. Of 1107 in this project's recordings, each cut in three places, 92 are wrong with it; 109 with
+1.0 s, and 96 with 1.5 s."""
 _SHORT_WINDOWS_S: Final = (4.0, 12.0)
 """The windows that are tried before the full one, as far as the sound and some silence fit in; the first always is."""
 _STAMP_S: Final = 0.02

@@ -28,6 +28,18 @@ def reader(finished: float | None = 0.9, **changes: object) -> ScriptedLlm:
     return ScriptedLlm(finished=finished, **changes)  # type: ignore[arg-type]
 
 
+class ReaderOfWords(ScriptedLlm):
+    """Finds only messages that end with one of these words finished."""
+
+    def __init__(self, *last: str, **changes: Any) -> None:
+        super().__init__(**changes)
+        self.last = last
+
+    async def prefill(self, request: ChatRequest) -> float | None:
+        await super().prefill(request)
+        return 0.95 if request.messages[-1].content.rpartition(" ")[2] in self.last else 0.001
+
+
 def prompts(talk: Conversation) -> list[str]:
     return [messages[-1].content for messages in talk.llm.prompts]
 
@@ -123,24 +135,10 @@ def test_unsure_words_are_read_and_not_answered_while_they_are_checked() -> None
     assert timings.transcript_s <= timings.commit_s < timings.first_token_s
 
 
-class ReaderOfWords(ScriptedLlm):
-    """Finds only messages that end with one of these words finished."""
-
-    def __init__(self, *last: str, **changes: Any) -> None:
-        super().__init__(**changes)
-        self.last = last
-
-    async def prefill(self, request: ChatRequest) -> float | None:
-        await super().prefill(request)
-        return 0.95 if request.messages[-1].content.rpartition(" ")[2] in self.last else 0.001
-
-
-LAMP = {0.0: "would you please", 1.9: "would you please turn on the lamp"}
-
-
 def test_unsure_words_end_no_turn_before_they_are_checked() -> None:
-    live = quick({0.0: "", 0.4: "what you peas", 1.9: "would you please turn on the lamp"}, logprob=-1.5)
-    stt = ScriptedStt(growing=LAMP, takes_s=0.35)
+    whole = "would you please turn on the lamp"
+    live = quick({0.0: "", 0.4: "what you peas", 1.9: whole}, logprob=-1.5)
+    stt = ScriptedStt(growing={0.0: "would you please", 1.9: whole}, takes_s=0.35)
     talk = Conversation(live=live, stt=stt, llm=ReaderOfWords("peas", "lamp"))
 
     async def hesitate(talk: Conversation) -> None:
@@ -151,8 +149,8 @@ def test_unsure_words_end_no_turn_before_they_are_checked() -> None:
 
     talk.hold(hesitate)
     assert talk.kinds.count("SpeechStopped") == 1
-    assert [event.text for event in talk.of(events.TranscriptCompleted)] == [LAMP[1.9]]
-    assert prompts(talk)[-1] == LAMP[1.9]
+    assert [event.text for event in talk.of(events.TranscriptCompleted)] == [whole]
+    assert prompts(talk)[-1] == whole
 
 
 def test_checked_words_end_the_turn_when_it_is_known_how_finished_they_are() -> None:
